@@ -1,0 +1,155 @@
+"""``rarefy inspect``: what a safetensors file holds, tensor by tensor."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from rarefy.cli._output import AsJson, drawn, progress, say, say_json
+from rarefy.errors import FileError
+from rarefy.files import Contents, read
+from rarefy.formats import smallest
+
+EXAMPLE = "Example: [bold]rarefy inspect model.safetensors[/bold]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    name: str
+    names: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    size: int
+    kept: int
+    nonzero: int
+    sparsity: float
+    bytes: int
+    stored: str
+    smallest: str
+    smallest_bytes: int
+
+
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A safetensors file, or a folder of them.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Read a file whole, verify it, and list its tensors: kept, nonzero, bytes, best storage.
+
+    Kept is what the mask keeps; a kept weight may be 0.0. Without masks a zero is not kept.
+
+    Smallest is the better of dense and bitmask, which are what a file can hold.
+    """
+    found: dict[str, tuple[Contents, list[_Row]]] = {}
+    with progress(f"reading {path}") as watch:
+        for file in _files(path):
+            contents = read(file)
+            found[file.name] = (contents, _rows(contents, watch))
+    if as_json:
+        say_json(
+            {
+                "path": str(path),
+                "files": [_as_dict(contents, rows) for contents, rows in found.values()],
+            }
+        )
+        return
+    for contents, rows in found.values():
+        say(*_told(contents, rows))
+    if len(found) > 1:
+        every = [row for _, rows in found.values() for row in rows]
+        say(f"{len(found)} files, {sum(file.size for file, _ in found.values()):,} bytes in all:")
+        say(_total(every))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.safetensors"))
+    if not files:
+        raise FileError(f"{path} has no *.safetensors in it. Give a file, or the folder of some.")
+    return files
+
+
+def _rows(contents: Contents, watch: Callable[[str, int, int], None]) -> list[_Row]:
+    rows = []
+    for place, (name, record) in enumerate(contents.records.items()):
+        watch(f"reading {contents.path.name}", place, len(contents.records))
+        tensor = contents.tensors[name]
+        nonzero = int(torch.count_nonzero(tensor))
+        kept = nonzero if contents.version is None else record.kept
+        form, least = smallest(record.shape, kept, tensor.element_size())
+        rows.append(
+            _Row(
+                name=name,
+                names=(name, *record.aliases),
+                shape=record.shape,
+                dtype=record.dtype,
+                size=record.size,
+                kept=kept,
+                nonzero=nonzero,
+                sparsity=1 - kept / record.size if record.size else 0.0,
+                bytes=contents.bytes[name],
+                stored=record.format,
+                smallest=form,
+                smallest_bytes=least,
+            )
+        )
+    return rows
+
+
+def _as_dict(contents: Contents, rows: list[_Row]) -> dict[str, object]:
+    return {
+        "path": str(contents.path),
+        "version": contents.version,
+        "method": contents.method,
+        "bytes": contents.size,
+        "tensors": [asdict(row) for row in rows],
+    }
+
+
+def _told(contents: Contents, rows: list[_Row]) -> list[object]:
+    kind = (
+        "an ordinary safetensors file, without masks"
+        if contents.version is None
+        else f"a rarefy file, format {contents.version}, method {contents.method or 'not told'}"
+    )
+    least = sum(row.smallest_bytes for row in rows)
+    held = sum(row.bytes for row in rows)
+    lines: list[object] = [
+        f"{contents.path}: {kind}; {contents.size:,} bytes",
+        drawn(
+            ("tensor", "shape", "dtype", "kept", "nonzero", "sparsity", "bytes", "as", "smallest"),
+            (
+                (
+                    " = ".join(row.names),
+                    " x ".join(map(str, row.shape)) or "one number",
+                    row.dtype,
+                    f"{row.kept:,}",
+                    f"{row.nonzero:,}",
+                    f"{row.sparsity:.2%}",
+                    f"{row.bytes:,}",
+                    row.stored,
+                    f"{row.smallest} {row.smallest_bytes:,}",
+                )
+                for row in rows
+            ),
+            words=("shape", "dtype", "as"),
+        ),
+        _total(rows),
+    ]
+    if contents.version is None and least < 0.9 * held:
+        lines.append("Its zeros are stored like any number; rarefy.save() leaves them out.")
+    return lines
+
+
+def _total(rows: list[_Row]) -> str:
+    size, kept = sum(row.size for row in rows), sum(row.kept for row in rows)
+    held, least = sum(row.bytes for row in rows), sum(row.smallest_bytes for row in rows)
+    return (
+        f"{kept:,} of {size:,} elements kept; {held:,} bytes of tensors, {least:,} at their "
+        "smallest."
+    )

@@ -1,0 +1,68 @@
+"""``rarefy.save``: a model's state, small where it is sparse."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from rarefy.errors import FileError, TargetError
+from rarefy.files._state import groups_of, refuse_swapped, state_of
+from rarefy.files._tensors import Source
+from rarefy.files._write import write_sparse
+from rarefy.targets import unwrap
+from rarefy.training import masks_of, sparsifier_of
+
+
+def save(model: nn.Module, path: str | Path) -> None:
+    """Write the model's state to ``path`` as safetensors, atomically.
+
+    Each sparse weight is stored as packed mask bits and kept values where that is smaller, dense
+    where it is not; everything else of ``state_dict()`` as it is. The bits are those of the mask:
+    while a Sparsifier drives the model, a kept weight that happens to be 0.0 stays a kept one.
+    Without a Sparsifier every zero counts as removed. A removed -0.0 comes back as 0.0.
+    Names are those of the plain model. Tied weights are stored once. ``docs/format.md`` has the
+    format and a reader of twenty lines.
+
+    Args:
+        model: Wrapped or plain. With several processes, call it on one of them.
+        path: Usually ``*.safetensors``. A file that is there is replaced, whole or not at all.
+
+    Raises:
+        FileError: Something in the state is no plain tensor, or ``path`` cannot be written.
+        InvariantError: A removed weight is not zero.
+        TargetError: ``model`` is no model or ``path`` no path, as where they are swapped.
+    """
+    refuse_swapped("save(model, path)", path=path, model=model)
+    plain = unwrap(model)
+    sparsifier = sparsifier_of(plain)
+    state = state_of(plain)
+    masks = _masks(plain, state)
+    sources = {}
+    for names in groups_of(state):
+        # A mask is known by the name that its Sparsifier uses, whichever of the tied ones that is.
+        key = next((name for name in names if name in masks), names[0])
+        others = tuple(name for name in names if name != key)
+        sources[key] = _source(state[key], masks.get(key), others)
+    write_sparse(Path(path), sources, sparsifier.method if sparsifier else None)
+
+
+def _source(tensor: Tensor, mask: Tensor | None, aliases: tuple[str, ...]) -> Source:
+    return Source(lambda: tensor, lambda: mask, aliases)
+
+
+def _masks(plain: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    driven = sparsifier_of(plain) is not None
+    try:
+        masks = dict(masks_of(plain))
+    except TargetError:
+        if driven:
+            raise
+        # Without a Sparsifier a mask says no more than the zeros do, and they are stored anyway.
+        return {}
+    missing = sorted(set(masks) - set(state))
+    if missing and driven:
+        raise FileError(
+            f"the Sparsifier holds {', '.join(missing)}, but the model's state_dict() has no such "
+            "entry: a layer was replaced or a hook renames it. Nothing was written."
+        )
+    return {name: mask for name, mask in masks.items() if name in state}

@@ -1,0 +1,134 @@
+"""Measures a model, with or without its Sparsifier, into a Report."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rarefy.errors import ScoreError
+from rarefy.metrics import (
+    Counts,
+    Example,
+    Latency,
+    batch_of,
+    counts_of,
+    dead,
+    flops,
+    latency,
+    run,
+    sizes,
+    undisturbed,
+)
+from rarefy.reports._histogram import histogram
+from rarefy.reports._picture import picture
+from rarefy.reports._report import Report
+from rarefy.targets import find, unwrap, weight_of
+from rarefy.training import Sparsifier, masks_of
+
+_SECONDS = 1.0
+"""Time spent on latency."""
+
+_MEANINGS = {
+    "dense": "nothing is removed",
+    "masked": "the zeros are simulated: they are stored like any number and run on dense kernels, "
+    "so nothing is smaller or faster in memory yet; rarefy.save() writes the kept weights only",
+}
+
+
+def of_model(
+    model: nn.Module,
+    sparsifier: Sparsifier | None,
+    example: Example,
+    evaluate: Callable[[nn.Module], Any] | None,
+    reference: nn.Module | None,
+) -> Report:
+    """The Report of ``model``. See :func:`rarefy.reports.report`."""
+    plain = unwrap(model)
+    masks = sparsifier.masks if sparsifier else masks_of(plain)
+    targets = sparsifier.targets if sparsifier else find(plain)
+    words = sparsifier.words if sparsifier else {}
+    counts = counts_of(plain, masks, pattern=words.get("pattern"))
+    state = state_of(counts)
+    weights = {name: weight_of(plain, name).detach() for name in masks}
+    return Report(
+        name=type(plain).__name__,
+        kind="model",
+        state=state,
+        meaning=_MEANINGS[state],
+        counts=counts,
+        sizes=sizes(counts, plain),
+        dead=dead(masks, targets),
+        flops=None if example is None else flops(model, example),
+        latency={} if example is None else _timed(model, reference, example),
+        scores=_scores(model, reference, evaluate),
+        method=sparsifier.method if sparsifier else None,
+        words=words,
+        step=sparsifier.step if sparsifier else None,
+        history=tuple(dict(record) for record in sparsifier.history) if sparsifier else (),
+        dense_bytes=None if reference is None else _state_bytes(reference),
+        histograms={name: histogram(weights[name], mask) for name, mask in masks.items()},
+        pictures={name: picture(targets[name].matrix(mask)) for name, mask in masks.items()},
+        absent=_absent(example, evaluate),
+    )
+
+
+def state_of(counts: Counts) -> str:
+    """``"dense"`` where nothing is removed, else ``"masked"``."""
+    return "dense" if counts.kept == counts.size else "masked"
+
+
+def _timed(model: nn.Module, reference: nn.Module | None, example: Example) -> dict[str, Latency]:
+    models = {"this": model} if reference is None else {"this": model, "dense": reference}
+    calls = {who: _call(each, example) for who, each in models.items()}
+    with ExitStack() as stack:
+        for each in models.values():
+            stack.enter_context(undisturbed(each))
+        stack.enter_context(torch.no_grad())
+        return latency(calls, _SECONDS, batch=batch_of(example))
+
+
+def _call(model: nn.Module, example: Example) -> Callable[[], object]:
+    return lambda: run(model, example)
+
+
+def _scores(
+    model: nn.Module, reference: nn.Module | None, evaluate: Callable[[nn.Module], Any] | None
+) -> dict[str, dict[str, float]]:
+    if evaluate is None:
+        return {}
+    models = {"this": model} if reference is None else {"this": model, "dense": reference}
+    return {who: _scored(evaluate, each) for who, each in models.items()}
+
+
+def _scored(evaluate: Callable[[nn.Module], Any], model: nn.Module) -> dict[str, float]:
+    with undisturbed(model):
+        found = evaluate(model)
+    named = found if isinstance(found, Mapping) else {"score": found}
+    return {str(name): _number(name, number) for name, number in named.items()}
+
+
+def _number(name: object, number: float) -> float:
+    try:
+        return float(number)
+    except (TypeError, ValueError) as error:
+        raise ScoreError(
+            f"evaluate(model) gave {type(number).__name__} for {name!r}. Let it return a number, "
+            "or a mapping of names to numbers."
+        ) from error
+
+
+def _state_bytes(model: nn.Module) -> int:
+    state = unwrap(model).state_dict(keep_vars=True).values()
+    once = {id(tensor): tensor for tensor in state if isinstance(tensor, Tensor)}
+    return sum(tensor.numel() * tensor.element_size() for tensor in once.values())
+
+
+def _absent(example: Example, evaluate: object) -> dict[str, str]:
+    absent = {}
+    if example is None:
+        absent["FLOPs and latency"] = "no example was given: report(model, example)"
+    if evaluate is None:
+        absent["score"] = "no evaluate was given: report(model, example, evaluate=evaluate)"
+    return absent
