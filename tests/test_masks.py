@@ -69,3 +69,28 @@ def test_applying_works_on_leaves_that_need_gradients():
 def test_a_copy_is_its_own():
     held = masks()
     assert torch.equal(copy.deepcopy(held)["a"], held["a"])
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.float8_e5m2]
+)
+def test_clearing_is_exact_whatever_stood_there(dtype):
+    torch.manual_seed(0)
+    mask = torch.rand(7, 9) < 0.5
+    tensor = torch.randn(7, 9).to(dtype)
+    for place, odd in zip([(0, 0), (0, 1), (3, 3)], [torch.nan, torch.inf, -0.0], strict=True):
+        tensor[place], mask[place] = odd, False
+    tensor[6, 8], mask[6, 8] = torch.inf, True
+    before = tensor.clone()
+    MaskSet({"a": mask}).clear_("a", tensor)
+    words = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[dtype.itemsize]
+    assert torch.equal(tensor.view(words)[mask], before.view(words)[mask])
+    assert not tensor.view(words)[~mask].any()
+
+
+def test_clearing_follows_strides():
+    mask = torch.rand(5, 6) < 0.5
+    tensor = torch.randn(6, 5).T
+    wanted = tensor * mask
+    MaskSet({"a": mask}).clear_("a", tensor)
+    assert torch.equal(tensor, wanted)

@@ -104,11 +104,11 @@ class Driven:
         """Zero what is removed, in the weights and in every state tensor of their shape."""
         weights = self.weights()
         for name, weight in weights.items():
-            weight.masked_fill_(self.masks.removed(name, weight.device), 0)
+            self.masks.clear_(name, weight)
         for optimizer in self._hooks.optimizers if self._hooks else ():
             for name, weight in weights.items():
                 for _, value in state_like(optimizer, weight):
-                    value.masked_fill_(self.masks.removed(name, value.device), 0)
+                    self.masks.clear_(name, value)
         self._versions = {name: weight._version for name, weight in weights.items()}
 
     @torch.no_grad()
@@ -197,7 +197,7 @@ class Driven:
 
     def _mask_matrices(self) -> dict[str, Tensor]:
         return self._matrices(
-            {n: ~self.masks.removed(n, weight.device) for n, weight in self.weights().items()}
+            {n: self.masks[n].to(weight.device) for n, weight in self.weights().items()}
         )
 
     def _evidence(self) -> dict[str, Mapping[str, Tensor]]:

@@ -127,7 +127,11 @@ class Hooks:
             self._owner.arrived(name, gradient, None if held is None else held.grad)
             if self._owner.dense_wanted:
                 return None
-            return gradient.masked_fill(self._owner.masks.removed(name, gradient.device), 0)
+            if gradient.requires_grad:  # create_graph=True: what is masked stays differentiable
+                return gradient.masked_fill(self._owner.masks.removed(name, gradient.device), 0)
+            cleared = gradient.clone()
+            self._owner.masks.clear_(name, cleared)
+            return cleared
 
         return masked
 
@@ -197,7 +201,7 @@ class Hooks:
             return
         for name, weight in self._owner.weights().items():
             if weight.grad is not None and weight.grad.layout == torch.strided:
-                weight.grad.masked_fill_(self._owner.masks.removed(name, weight.grad.device), 0)
+                self._owner.masks.clear_(name, weight.grad.detach())
 
     def _hide(self, optimizer: Optimizer) -> None:
         kept = self._hidden.setdefault(id(optimizer), [])
