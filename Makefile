@@ -55,8 +55,10 @@ $(BIN)/cmake: $(STAMP)
 # The kernels against plain loops, under the address and undefined-behaviour sanitizers.
 sanitize: $(STAMP) $(filter $(BIN)/%,$(CMAKE))
 	$(CMAKE) -S . -B build/sanitize -DRAREFY_SANITIZE=ON
-	$(CMAKE) --build build/sanitize
-	build/sanitize/test_kernels
+	$(CMAKE) --build build/sanitize --parallel $$(nproc)
+	ls build/sanitize/test_* | grep -v '\.' > build/sanitize/tests
+	test -s build/sanitize/tests
+	while read -r test; do echo "$$test"; "$$test"; done < build/sanitize/tests
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -q -W --keep-going docs build/docs

@@ -3,8 +3,13 @@
 
 #include <cstring>
 
+#include "kernels/few.h"
 #include "kernels/kernels.h"
+#include "kernels/lanes.h"
+#include "kernels/lines.h"
+#include "kernels/sweep.h"
 #include "kernels/table.inc"
+#include "kernels/window.h"
 
 extern "C" {
 #define DECLARE(op, element, type, set) rarefy::op<type> op##_##element##_##set;
@@ -55,7 +60,7 @@ constexpr int length(const T (&)[n]) {
 
 }  // namespace
 
-int rarefy_abi() { return 1; }
+int rarefy_abi() { return 2; }
 
 const char* rarefy_set(int i) {
   for (const Set& set : sets) {

@@ -23,7 +23,8 @@ ASCENDING = [
     float("inf"),
 ]
 in_each_set = pytest.mark.parametrize(
-    ("name", "kernel_set"), list(itertools.product(_native.names(), _native.sets()))
+    ("name", "kernel_set"),
+    [pair for pair in itertools.product(_native.names(), _native.sets()) if "topk" in pair[0]],
 )
 
 
@@ -78,7 +79,7 @@ def test_a_mark_by_hand():
 @pytest.mark.native
 @pytest.mark.skipif(not _native.names(), reason="the library is not installed")
 def test_the_table_holds_what_is_tested_here():
-    assert sorted(_native.names()) == sorted(NAMES)
+    assert sorted(name for name in _native.names() if "topk" in name) == sorted(NAMES)
 
 
 @pytest.mark.native

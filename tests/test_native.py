@@ -70,7 +70,7 @@ def test_the_reference_can_be_asked_for():
 @pytest.mark.parametrize("wrong", ["fast", "", "V4"])
 def test_an_unknown_set_is_one_clear_error(fresh, wrong):
     fresh.setenv("RAREFY_KERNELS", wrong)
-    with pytest.raises(UnknownName, match=r"reference, generic, v3, v4"):
+    with pytest.raises(UnknownName, match=r"reference, generic, v3, v4, v4n"):
         _native.kernel_set()
 
 
@@ -121,3 +121,38 @@ def test_a_kernel_that_disagrees_is_switched_off_once_and_said_so():
 def test_an_unknown_kernel_is_named_with_the_known_ones():
     with pytest.raises(UnknownName, match=r"no kernel 'spmm'.*topk_mark_f32.*generic"):
         _native.kernel_of("spmm", "generic", PROTOTYPE)
+
+
+@needs_native
+@pytest.mark.native
+@pytest.mark.usefixtures("fresh")
+def test_a_function_of_the_library_is_found_and_checked_once():
+    prototype, asked = ctypes.CFUNCTYPE(ctypes.c_int), []
+    found = _native.function("rarefy_abi", prototype, lambda f: asked.append(f) or True)
+    assert found() == _native.ABI
+    assert _native.function("rarefy_abi", prototype) is found
+    assert len(asked) == 1
+    assert _native.function("rarefy_no_such_function", prototype) is None
+
+
+@needs_native
+@pytest.mark.native
+@pytest.mark.usefixtures("fresh")
+def test_a_function_that_disagrees_is_switched_off():
+    found = _native.function("rarefy_abi", ctypes.CFUNCTYPE(ctypes.c_int), lambda _: False)
+    assert found is None
+    assert "rarefy_abi" in _native.status()
+    assert "so its reference runs" in _native.status()
+
+
+def test_without_the_library_there_is_no_function(fresh):
+    fresh.setattr(_native, "_FILE", {sys.platform: "no_such_file"})
+    assert _native.function("rarefy_abi", ctypes.CFUNCTYPE(ctypes.c_int)) is None
+
+
+def test_a_reason_can_be_told(fresh):
+    fresh.setattr(_native, "_FILE", {sys.platform: "no_such_file"})
+    _native.switch_off("a chain", "it has a step that is not there")
+    first, second = _native.status().splitlines()
+    assert "without its compiled library" in first
+    assert second.endswith("so its reference runs: it has a step that is not there")

@@ -22,4 +22,9 @@ template <class T>
 using topk_mark = int64_t(const T* values, int64_t size, int64_t threshold, int64_t ties,
                           uint8_t* kept);
 
+// Does iterations * (independent multiply-adds) on registers alone and returns how many FLOPs that
+// was: the peak that shares of the peak are shares of.
+template <class T>
+using fma_peak = int64_t(int64_t iterations);
+
 }  // namespace rarefy

@@ -1,4 +1,4 @@
-// Every kernel of the table, in every instruction set that runs here, against a plain loop.
+// Every top-k kernel of the table, in every instruction set that runs here, against a plain loop.
 // Fails if it found nothing to run.
 #include <algorithm>
 #include <cmath>
@@ -131,7 +131,7 @@ int main() {
       ++ran;                                                                                     \
     }                                                                                            \
   }
-    RAREFY_KERNELS(TEST, )
+    RAREFY_TOPK_KERNELS(TEST, )
 #undef TEST
   }
   expect(ran > 0, "nothing ran");

@@ -1,7 +1,8 @@
 """Loads the compiled kernels once, when first needed; their absence is a normal state.
 
 The library knows no torch and no Python. ``RAREFY_KERNELS`` chooses the instruction set by hand:
-``reference`` (plain torch), ``generic``, ``v3`` (AVX2) or ``v4`` (AVX-512).
+``reference`` (plain torch), ``generic``, ``v3`` (AVX2), ``v4`` (AVX-512) or ``v4n`` (with its
+instructions for 8- and 16-bit numbers).
 """
 
 import ctypes
@@ -15,9 +16,9 @@ from typing import Any
 
 from rarefy.errors import UnknownName
 
-ABI = 1
+ABI = 2
 _FILE = {"darwin": "librarefy_native.dylib", "win32": "rarefy_native.dll"}
-_SETS = ("reference", "generic", "v3", "v4")
+_SETS = ("reference", "generic", "v3", "v4", "v4n")
 
 _disabled: dict[str, str] = {}
 
@@ -87,22 +88,44 @@ def kernel(
             once: a kernel that does not is switched off, and :func:`status` says so.
     """
     if name not in _kernels:
-        _kernels[name] = _checked(name, prototype, agrees)
+        there = kernel_set() != "reference"
+        found = kernel_of(name, kernel_set(), prototype) if there else None
+        _kernels[name] = _checked(f"kernel {name}", found, agrees)
     return _kernels[name]
 
 
+def function(
+    name: str,
+    prototype: Callable[[Any], Any],
+    agrees: Callable[[Callable[..., Any]], bool] | None = None,
+) -> Callable[..., Any] | None:
+    """A function of the library's interface, or None where the reference runs.
+
+    Args:
+        name: As declared in ``csrc``, such as ``rarefy_pack``.
+        prototype: Its ctypes function type.
+        agrees: As for :func:`kernel`; without it the function is not checked.
+    """
+    if name not in _kernels:
+        handle = _load().handle
+        found = prototype((name, handle)) if hasattr(handle, name) else None
+        _kernels[name] = _checked(name, found, agrees or (lambda _: True))
+    return _kernels[name]
+
+
+def switch_off(what: str, why: str = "on a tiny case it gave something else") -> None:
+    """Note for :func:`status` that the reference runs in place of ``what``, and why."""
+    _disabled[what] = f"{what} ({kernel_set()}) is switched off, so its reference runs: {why}"
+
+
 def _checked(
-    name: str, prototype: Callable[[int], Any], agrees: Callable[[Callable[..., int]], bool]
-) -> Callable[..., int] | None:
-    if kernel_set() == "reference":
-        return None
-    found = kernel_of(name, kernel_set(), prototype)
-    if agrees(found):
+    what: str,
+    found: Callable[..., Any] | None,
+    agrees: Callable[[Callable[..., Any]], bool],
+) -> Callable[..., Any] | None:
+    if found is None or agrees(found):
         return found
-    _disabled[name] = (
-        f"kernel {name} ({kernel_set()}) is switched off: on a tiny case it gave something else "
-        "than its reference, which runs instead"
-    )
+    switch_off(what)
     return None
 
 

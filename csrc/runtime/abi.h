@@ -1,0 +1,54 @@
+// The plain C interface of the runtime: plans, the pool, the packed container.
+#pragma once
+
+#include <cstdint>
+
+#include "../dispatch.h"
+
+extern "C" {
+
+// Contiguous float32; sizes beyond `rank` mean nothing.
+typedef struct {
+  float* data;
+  int64_t rank;
+  int64_t size[6];
+} rarefy_tensor;
+
+typedef void (*rarefy_task)(void* context, int thread, int threads);
+
+}  // extern "C"
+
+// A plan for a program over the sections of a packed container; null, and one line in `error`
+// (error_size bytes), where one of them is not valid. Copies what it needs.
+RAREFY_EXPORT void* rarefy_plan_new(const char* program, const uint8_t* packed, int64_t bytes,
+                                    const char* set, char* error, int64_t error_size);
+// Runs it on at most `threads` threads. Outputs are the caller's memory, their sizes filled in;
+// they must not overlap the inputs. May be called from several threads at once. 0, or the code of
+// what is wrong: then nothing was computed.
+RAREFY_EXPORT int rarefy_plan_run(void* plan, const rarefy_tensor* inputs, int count,
+                                  rarefy_tensor* outputs, int out_count, int threads);
+// What a code of rarefy_plan_run means, in one line.
+RAREFY_EXPORT const char* rarefy_plan_problem(int code);
+RAREFY_EXPORT void rarefy_plan_free(void* plan);
+
+// task(context, t, n) for each t < n, at once; n is `threads`, or fewer where the pool is busy.
+RAREFY_EXPORT void rarefy_parallel(int threads, rarefy_task task, void* context);
+// What a forked child calls before anything else here: it starts without a pool.
+RAREFY_EXPORT void rarefy_pool_after_fork_child();
+
+// Bytes of a container for sections of these lengths; -1 where there is none.
+RAREFY_EXPORT int64_t rarefy_container_size(const int64_t* lengths, int64_t count);
+// Writes it; 0, or -1 where a kind is no name of [a-z0-9_], 1 to 15 letters.
+RAREFY_EXPORT int rarefy_container_write(const char* const* kinds, const uint8_t* const* data,
+                                         const int64_t* lengths, int64_t count, uint8_t* bytes);
+// Its number of sections, or -1 and one line in `error` where it is not valid.
+RAREFY_EXPORT int64_t rarefy_container_count(const uint8_t* bytes, int64_t size, char* error,
+                                             int64_t error_size);
+// Kind (16 bytes, zero-padded), offset and length of all sections of a valid container, which has
+// `count` of them; 0, or -1 where it is not valid.
+RAREFY_EXPORT int rarefy_container_sections(const uint8_t* bytes, int64_t size, int64_t count,
+                                            char* kinds, int64_t* offsets, int64_t* lengths);
+// 0 where the text is a valid program, else -1 and one line in `error`.
+RAREFY_EXPORT int rarefy_program_check(const char* program, char* error, int64_t error_size);
+// 1 where this CPU and system run generated code, else 0.
+RAREFY_EXPORT int rarefy_can_emit();
