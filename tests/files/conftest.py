@@ -40,6 +40,34 @@ def saved(net, tmp_path):
     return path
 
 
+def build_wide():
+    return nn.Sequential(nn.Linear(100, 40), nn.Linear(40, 40))
+
+
+@pytest.fixture
+def wide():
+    """Two weights of which a twelfth is kept, one at a kept 0.0, so that gaps are stored."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = build_wide()
+    masks = {
+        f"{at}.weight": torch.arange(side * 40).reshape(40, side) % 13 == 5
+        for at, side in enumerate((100, 40))
+    }
+    sparsifier = rarefy.hold(made, masks=masks)
+    with torch.no_grad():
+        made[0].weight[0, 18] = 0.0
+    yield made
+    sparsifier.detach()
+
+
+@pytest.fixture
+def saved_wide(wide, tmp_path):
+    path = tmp_path / "wide.safetensors"
+    rarefy.save(wide, path)
+    return path
+
+
 def bits_of(tensor):
     """Every byte of a tensor, to compare what torch.equal does not tell apart: -0.0, NaN."""
     return bytes(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
@@ -85,5 +113,5 @@ def parts_left(folder):
 @pytest.fixture
 def tools():
     """The functions above, for tests, which cannot import from here."""
-    functions = (build_net, bits_of, same, split, join, forge, plain_file, parts_left)
+    functions = (build_net, build_wide, bits_of, same, split, join, forge, plain_file, parts_left)
     return SimpleNamespace(**{function.__name__: function for function in functions})

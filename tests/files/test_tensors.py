@@ -62,6 +62,22 @@ def test_the_smaller_way_is_taken(kept, form):
     assert torch.equal(found.reshape(-1), mask)
 
 
+def test_very_sparse_is_gaps_and_values(tools):
+    mask = torch.arange(1024).reshape(32, 32) % 50 == 49
+    weight = torch.arange(1.0, 1025).reshape(32, 32) * mask
+    weight[1, 17] = -0.0  # place 49, the first that is kept
+    record, data, tensor, found = there_and_back(weight, mask)
+    # 20 gaps of 50 and 24 places to the end: 21 fields of 6 bits, as 24 of them.
+    assert (record.format, record.mask, record.kept, record.nonzero) == ("delta", "bits", 20, 19)
+    assert (record.width, record.gaps, len(data)) == (6, 18, 80 + 18)
+    assert tools.same(tensor, weight)
+    assert torch.equal(found, mask)
+    record, _, tensor, found = there_and_back(weight)
+    assert (record.format, record.mask, record.kept) == ("delta", "none", 20)
+    assert tools.same(tensor, weight)
+    assert found is None
+
+
 def test_a_kept_zero_survives_in_a_sparse_weight():
     weight, mask = sparse()
     weight[0, 0] = 0
@@ -178,6 +194,11 @@ def test_a_tensor_that_changes_while_it_is_saved_is_refused():
         encode("a.rarefy.values", record, source(weight, torch.zeros_like(mask)))
     with pytest.raises(InvariantError, match="changed while it was saved"):
         encode("a.rarefy.values", record, source(torch.zeros(64)))
+    mask = torch.arange(4096) % 64 == 0
+    record = describe("a", source(mask.float(), mask))
+    assert record.format == "delta"
+    with pytest.raises(InvariantError, match="changed while it was saved"):
+        encode("a.rarefy.mask", record, source(mask.float(), torch.arange(4096) < 2000))
 
 
 def test_bools_other_than_0_and_1_are_refused():

@@ -14,7 +14,7 @@ from rarefy.files._container import reading
 from rarefy.files._dtypes import DTYPES, words_of
 from rarefy.files._header import Record
 from rarefy.files._json import brief
-from rarefy.files._read import records_of
+from rarefy.files._read import header_of
 from rarefy.files._state import groups_of, refuse_swapped, state_of
 from rarefy.files._tensors import restore
 from rarefy.targets import plain_name, unwrap
@@ -49,7 +49,7 @@ def load(path: str | Path, model: Model) -> Model:
     tensors: dict[str, Tensor] = {}
     masks: dict[str, Tensor] = {}
     with reading(Path(path)) as container:
-        _, records = records_of(container.metadata, container.layout())
+        records = header_of(container.metadata, container.layout()).records
         holders = _holders(records, groups)
         _refuse_other_shapes(records, holders, state)
         for key, record in records.items():

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from rarefy.files._container import Layout, Stamp, reading
 from rarefy.files._dtypes import itemsize, size_of
-from rarefy.files._header import TEXT, VERSION, Record, read_header
+from rarefy.files._header import Header, Record, read_header
 from rarefy.files._tensors import restore
 
 
@@ -33,6 +34,8 @@ class Contents:
     """Bytes of the whole file."""
     metadata: Mapping[str, str]
     """Text by name, as it stands in the header."""
+    choices: Mapping[str, Any] | None = None
+    """How an accelerated model ran, as :func:`rarefy.load` uses it; None where none was saved."""
 
 
 def read(path: str | Path) -> Contents:
@@ -45,20 +48,22 @@ def read(path: str | Path) -> Contents:
         FileError: It cannot be read, or is damaged. So may reading a tensor from the result.
     """
     with reading(Path(path)) as container:
-        method, records = records_of(container.metadata, container.layout())
+        header = header_of(container.metadata, container.layout())
+    records = header.records
     sizes = {key: _bytes(record.layout(key)) for key, record in records.items()}
     stored = _Stored(Path(path), records, container.stamp)
     masked = {key: record for key, record in records.items() if record.mask != "none"}
     return Contents(
         path=Path(path),
-        version=VERSION if TEXT in container.metadata else None,
-        method=method,
+        version=header.version,
+        method=header.method,
         records=records,
         tensors=_Tensors(stored, records),
         masks=_Masks(stored, masked),
         bytes=sizes,
         size=container.size,
         metadata=container.metadata,
+        choices=header.choices,
     )
 
 
@@ -73,14 +78,14 @@ def read_masks(path: str | Path) -> dict[str, Tensor]:
     return dict(read(path).masks)
 
 
-def records_of(metadata: Mapping[str, str], layout: Layout) -> tuple[str | None, dict[str, Record]]:
-    """The method and the records of a file, ours or any other.
+def header_of(metadata: Mapping[str, str], layout: Layout) -> Header:
+    """What a file says it holds, ours or any other.
 
     Raises:
         FileError: It is ours, but damaged or of another version.
     """
     found = read_header(metadata, layout)
-    return found if found is not None else (None, _plain(layout))
+    return found if found is not None else Header(None, None, _plain(layout))
 
 
 def _bytes(layout: Layout) -> int:

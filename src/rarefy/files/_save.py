@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,19 +14,22 @@ from rarefy.targets import unwrap
 from rarefy.training import masks_of, sparsifier_of
 
 
-def save(model: nn.Module, path: str | Path) -> None:
+def save(model: nn.Module, path: str | Path, choices: Mapping[str, Any] | None = None) -> None:
     """Write the model's state to ``path`` as safetensors, atomically.
 
-    Each sparse weight is stored as packed mask bits and kept values where that is smaller, dense
-    where it is not; everything else of ``state_dict()`` as it is. The bits are those of the mask:
-    while a Sparsifier drives the model, a kept weight that happens to be 0.0 stays a kept one.
-    Without a Sparsifier every zero counts as removed. A removed -0.0 comes back as 0.0.
+    Each sparse weight is stored as a packed mask and the kept values where that is smaller, dense
+    where it is not; everything else of ``state_dict()`` as it is. A mask is packed as one bit a
+    weight, or, from some 62 % sparsity on, as the gaps between kept weights, whichever is smaller
+    for it. The mask is the Sparsifier's: while one drives the model, a kept weight that happens to
+    be 0.0 stays a kept one. Without a Sparsifier every zero counts as removed. A removed -0.0
+    comes back as 0.0.
     Names are those of the plain model. Tied weights are stored once. ``docs/format.md`` has the
     format and a reader of twenty lines.
 
     Args:
         model: Wrapped or plain. With several processes, call it on one of them.
         path: Usually ``*.safetensors``. A file that is there is replaced, whole or not at all.
+        choices: How an accelerated model ran, as plain data; :func:`rarefy.save` sees to it.
 
     Raises:
         FileError: Something in the state is no plain tensor, or ``path`` cannot be written.
@@ -43,7 +47,7 @@ def save(model: nn.Module, path: str | Path) -> None:
         key = next((name for name in names if name in masks), names[0])
         others = tuple(name for name in names if name != key)
         sources[key] = _source(state[key], masks.get(key), others)
-    write_sparse(Path(path), sources, sparsifier.method if sparsifier else None)
+    write_sparse(Path(path), sources, sparsifier.method if sparsifier else None, choices=choices)
 
 
 def _source(tensor: Tensor, mask: Tensor | None, aliases: tuple[str, ...]) -> Source:

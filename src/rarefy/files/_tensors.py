@@ -1,4 +1,4 @@
-"""One tensor to and from what a file holds: dense values, or packed bits and the kept values."""
+"""One tensor to and from what a file holds: dense values, or a packed mask and the kept values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,17 @@ from rarefy.errors import FileError, InvariantError
 from rarefy.files._dtypes import Words, itemsize, name_of, tensor_of, words_of
 from rarefy.files._header import MASK, VALUES, Record, digest
 from rarefy.files._json import brief
-from rarefy.formats import pack_bits, smallest, unpack_bits
+from rarefy.formats import (
+    Bitmask,
+    Delta,
+    Dense,
+    Format,
+    held_as,
+    pack_bits,
+    pack_gaps,
+    unpack_bits,
+    unpack_gaps,
+)
 
 
 def _no_mask() -> None:
@@ -30,9 +40,9 @@ class Source:
 
 @torch.no_grad()
 def describe(key: str, source: Source) -> Record:
-    """How the tensor called ``key`` will be stored: the smaller way that loses nothing.
+    """How the tensor called ``key`` will be stored: the smallest way that loses nothing.
 
-    The sign of a zero that a mask removes is not a value: bitmask storage gives ``0.0`` back.
+    The sign of a zero that a mask removes is not a value: sparse storage gives ``0.0`` back.
 
     Raises:
         FileError: Its dtype has no place in safetensors.
@@ -46,11 +56,14 @@ def describe(key: str, source: Source) -> Record:
     bits = _bits(tensor, mask)
     form, kind = _way(nonzero, mask, bits, itemsize(dtype))
     dense = words_of(tensor)
-    if form == "bitmask" and bits is not None:
+    width, gaps = 1, 0
+    if form.family != "dense" and bits is not None:
         dense = np.where(bits.reshape(-1).numpy(), dense, np.zeros(1, dense.dtype))
-    counted = bits is not None and (form == "bitmask" or kind == "nonzero")
+    if isinstance(form, Delta) and form.width is not None and bits is not None:
+        width, gaps = form.width, len(pack_gaps(bits, form.width))
+    counted = bits is not None and (form.family != "dense" or kind == "nonzero")
     return Record(
-        format=form,
+        format=form.family,
         mask=kind,
         dtype=dtype,
         shape=tuple(tensor.shape),
@@ -58,6 +71,8 @@ def describe(key: str, source: Source) -> Record:
         nonzero=int(nonzero.sum()),
         checksum=_checksum(dtype, tuple(tensor.shape), dense, mask),
         aliases=source.aliases,
+        width=width,
+        gaps=gaps,
     )
 
 
@@ -71,7 +86,7 @@ def encode(stored: str, record: Record, source: Source) -> Words:
     if bits is None:
         raise InvariantError(f"{stored}: the tensor changed while it was saved. Save it again.")
     if stored.endswith(MASK):
-        return words_of(pack_bits(bits))
+        return _packed(stored, bits, record)
     words: Words = words_of(tensor)[bits.reshape(-1).numpy()]
     if len(words) != record.kept:
         raise InvariantError(f"{stored}: the tensor changed while it was saved. Save it again.")
@@ -112,16 +127,20 @@ def counts_match(record: Record, tensor: Tensor, mask: Tensor | None) -> bool:
     return kept == record.kept and int((tensor != 0).sum()) == record.nonzero
 
 
-def _way(nonzero: Tensor, mask: Tensor | None, bits: Tensor | None, width: int) -> tuple[str, str]:
+def _way(
+    nonzero: Tensor, mask: Tensor | None, bits: Tensor | None, width: int
+) -> tuple[Format, str]:
     """Format, and where the mask is to be found."""
     if bits is None:
-        return "dense", "none"
-    small = smallest(tuple(bits.shape), int(bits.sum()), width)[0] == "bitmask"
+        return Dense(), "none"
+    form = held_as(bits, width)[0]
     if mask is None:
-        return ("bitmask" if small else "dense"), "none"
+        return form, "none"
+    if form.family != "dense":
+        return form, "bits"
     implied = "nonzero" if torch.equal(nonzero, mask) else "all" if mask.all() else "bits"
     # Dense values and a mask beside them would never be smaller than bits and values.
-    return ("bitmask", "bits") if small or implied == "bits" else ("dense", implied)
+    return (Bitmask(), "bits") if implied == "bits" else (form, implied)
 
 
 def _bits(tensor: Tensor, mask: Tensor | None) -> Tensor | None:
@@ -140,9 +159,22 @@ def _implied(tensor: Tensor, kind: str) -> Tensor | None:
     return tensor != 0 if kind == "nonzero" else torch.ones(tensor.shape, dtype=torch.bool)
 
 
+def _packed(stored: str, bits: Tensor, record: Record) -> Words:
+    if record.format == "bitmask":
+        return words_of(pack_bits(bits))
+    gaps = words_of(pack_gaps(bits, record.width))
+    if len(gaps) != record.gaps:
+        raise InvariantError(f"{stored}: the tensor changed while it was saved. Save it again.")
+    return gaps
+
+
 def _unpacked(key: str, bits: Tensor, record: Record) -> Tensor:
     try:
-        mask = unpack_bits(bits, record.shape)
+        mask = (
+            unpack_bits(bits, record.shape)
+            if record.format == "bitmask"
+            else unpack_gaps(bits, record.shape, record.width)
+        )
     except FileError as error:
         raise FileError(f"{brief(key)}: {error}") from None
     if (ones := int(mask.sum())) != record.kept:

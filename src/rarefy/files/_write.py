@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rarefy.files._atomic import replacing
 from rarefy.files._container import Layout, write_container
@@ -18,8 +19,9 @@ def write_sparse(
     sources: Mapping[str, Source],
     method: str | None = None,
     metadata: Mapping[str, str] | None = None,
+    choices: Mapping[str, Any] | None = None,
 ) -> dict[str, Record]:
-    """Write each tensor in the smaller way, atomically; the record of each is returned.
+    """Write each tensor in the smallest way, atomically; the record of each is returned.
 
     What is stored is in memory at once; of a dense tensor on the CPU it is the tensor's own.
 
@@ -28,6 +30,7 @@ def write_sparse(
         sources: Name to tensor; each is made three times at most.
         method: Name of the method that made the masks.
         metadata: Further text for the header; entries of ours in it are replaced.
+        choices: How an accelerated model ran, as plain data.
     """
     records: dict[str, Record] = {}
     layout: Layout = {}
@@ -37,7 +40,7 @@ def write_sparse(
         layout |= record.layout(key)
         parts |= {name: encode(name, record, source) for name in record.layout(key)}
     with replacing(path) as fresh:
-        texts = _FORMAT | _others(metadata) | text_of(records, method)
+        texts = _FORMAT | _others(metadata) | text_of(records, method, choices)
         write_container(fresh, layout, parts, texts)
     return records
 
