@@ -15,18 +15,18 @@ from rarefy import (
     targets,
     training,
 )
-from rarefy.front import hold, sparsify
+from rarefy.front import accelerate, hold, load, save, sparsify
 from rarefy.training import Sparsifier
 
 if TYPE_CHECKING:
     from rarefy import metrics
-    from rarefy.files import load, save
     from rarefy.reports import report
 
     __version__: str
 
 __all__ = [
     "Sparsifier",
+    "accelerate",
     "allocation",
     "errors",
     "growth",
@@ -45,7 +45,7 @@ __all__ = [
     "training",
 ]
 
-_LATER = {"load": "rarefy.files", "report": "rarefy.reports", "save": "rarefy.files"}
+_LATER = {"report": "rarefy.reports"}
 """Verbs whose rooms are loaded when they are first used, to keep the import fast."""
 
 
