@@ -17,6 +17,8 @@ from rarefy.cli import app
 def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("rarefy.reports._of_model._SECONDS", 0.001)
+    monkeypatch.setattr("rarefy.lab._fast._SECONDS", 0.001)
+    monkeypatch.setenv("RAREFY_TIMINGS", "off")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import rarefy
 from rarefy.cli import app
 from rarefy.cli._output import version
 
-COMMANDS = ["demo", "train", "prune", "inspect", "report", "methods", "doctor"]
+COMMANDS = ["demo", "train", "prune", "inspect", "report", "methods", "bench", "doctor"]
 
 
 def test_every_command_is_registered(rarefy_):

@@ -9,6 +9,7 @@ import torch
 
 from rarefy import _native
 from rarefy.cli import _doctor
+from rarefy.kernels import _program
 
 
 def test_it_says_what_is_here(as_json, rarefy_):
@@ -22,6 +23,49 @@ def test_it_says_what_is_here(as_json, rarefy_):
     shown = rarefy_("doctor").stdout
     assert found["advice"][:20] in shown
     assert found["kernels"]["status"][:40] in shown
+
+
+def test_it_says_what_each_runtime_lacks(as_json, rarefy_, monkeypatch):
+    monkeypatch.setattr(
+        "rarefy.lab.speed._runtimes.find_spec", lambda name: name != "scipy" or None
+    )
+    found = as_json("doctor")["runtimes"]
+    assert list(found) == ["onnxruntime", "openvino", "scipy", "deepsparse"]
+    assert found["scipy"] == {"missing": ["scipy"], "versions": {}}
+    assert found["openvino"]["missing"] == []
+    assert set(found["openvino"]["versions"]) == {"openvino"}
+    assert "scipy: pip install scipy" in rarefy_("doctor").stdout
+
+
+def test_every_step_of_a_plan_is_tried():
+    assert set(_doctor._STEPS) == set(_program._FORMS) - {"input", "output"}
+
+
+def test_a_step_that_was_switched_off_is_shown(as_json, rarefy_, monkeypatch):
+    # As if the trial of one step had failed; what the doctor tries itself finds nothing new.
+    monkeypatch.setattr(_native, "_disabled", {"step gelu": "step gelu is switched off: why"})
+    found = as_json("doctor")
+    assert "step gelu is switched off: why" in found["kernels"]["switched_off"]
+    assert "please report it" in found["advice"]
+    assert "step gelu is switched off: why" in rarefy_("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    ("can", "said"),
+    [
+        (lambda: 1, "code is written for each weight"),
+        (lambda: 0, "it takes AVX-512"),
+        (None, "there are no compiled kernels"),
+    ],
+)
+def test_whether_code_is_generated_is_told(rarefy_, monkeypatch, can, said):
+    whole = _native.function
+    monkeypatch.setattr(
+        _native,
+        "function",
+        lambda name, *rest: can if name == "rarefy_can_emit" else whole(name, *rest),
+    )
+    assert said in rarefy_("doctor").stdout
 
 
 def healthy(**more):

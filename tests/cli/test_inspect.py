@@ -17,10 +17,14 @@ def test_it_lists_what_our_file_holds(as_json, sparse_file):
     weight = rows["0.weight"]
     assert (weight["shape"], weight["dtype"], weight["size"]) == ([6, 8], "F32", 48)
     # 48 bits are 6 bytes, and each kept value takes 4.
-    assert weight["stored"] == weight["smallest"] == "bitmask"
-    assert weight["bytes"] == weight["smallest_bytes"] == 6 + 4 * weight["kept"]
+    assert weight["stored"] == "bitmask"
+    assert weight["bytes"] == weight["formats"]["bitmask"] == 6 + 4 * weight["kept"]
+    assert weight["smallest_bytes"] == min(weight["formats"].values())
+    assert weight["formats"]["dense"] == 192
+    assert 4 * weight["kept"] <= weight["least"] <= weight["bytes"]
     assert weight["sparsity"] == 1 - weight["kept"] / 48
-    assert rows["0.bias"]["stored"] == "dense"
+    assert (rows["0.bias"]["stored"], rows["0.bias"]["smallest"]) == ("dense", "dense")
+    assert (rows["0.bias"]["formats"], rows["0.bias"]["next"]) == ({"dense": 24}, None)
 
 
 def test_in_an_ordinary_file_a_zero_is_not_kept(as_json, tmp_path):
@@ -29,7 +33,9 @@ def test_in_an_ordinary_file_a_zero_is_not_kept(as_json, tmp_path):
     rows = {r["name"]: r for r in as_json("inspect", "x.safetensors")["files"][0]["tensors"]}
     assert (rows["w"]["kept"], rows["w"]["nonzero"], rows["w"]["sparsity"]) == (10, 10, 0.9)
     assert (rows["w"]["stored"], rows["w"]["bytes"]) == ("dense", 400)
-    assert (rows["w"]["smallest"], rows["w"]["smallest_bytes"]) == ("bitmask", 53)
+    # Gaps of 1 and then 11, in 4 bits, filled up to 16 of them.
+    assert (rows["w"]["formats"]["bitmask"], rows["w"]["formats"]["delta 4"]) == (53, 48)
+    assert rows["w"]["smallest_bytes"] == min(rows["w"]["formats"].values())
     assert (rows["n"]["shape"], rows["n"]["dtype"]) == ([], "I64")
 
 
@@ -51,6 +57,17 @@ def test_the_table_shows_every_tensor(rarefy_, sparse_file):
     assert all(name in shown for name in ("0.weight", "2.bias", "6 x 8", "bitmask"))
     assert "23 of 68 elements kept" in shown
     assert "in all" not in shown
+
+
+def test_the_second_table_shows_every_format_and_the_next_break_even(rarefy_, as_json, tmp_path):
+    save_file({"w": torch.ones(200, 200)}, tmp_path / "x.safetensors")
+    shown = rarefy_("inspect", "x.safetensors").stdout
+    assert all(word in shown for word in ("as dense", "as delta", "next break-even"))
+    assert "bitmask from 3.1 %" in shown
+    (row,) = as_json("inspect", "x.safetensors")["files"][0]["tensors"]
+    assert (row["next"], round(row["next_sparsity"], 3)) == ("bitmask", 0.031)
+    save_file({"n": torch.tensor(3)}, tmp_path / "y.safetensors")
+    assert "next break-even" not in rarefy_("inspect", "y.safetensors").stdout
 
 
 def test_an_empty_folder_and_a_damaged_file_are_told(rarefy_, tmp_path, sparse_file):

@@ -9,6 +9,8 @@ from rarefy.lab.tasks import Data, Task
 @pytest.fixture(autouse=True)
 def _quick_latency(monkeypatch):
     monkeypatch.setattr("rarefy.reports._of_model._SECONDS", 0.001)
+    monkeypatch.setattr("rarefy.lab._fast._SECONDS", 0.001)
+    monkeypatch.setenv("RAREFY_TIMINGS", "off")
 
 
 @pytest.fixture

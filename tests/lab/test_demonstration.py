@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rarefy.lab import Demo
+from rarefy.metrics import Latency
 from rarefy.reports import compare_runs, report
 
 
@@ -21,6 +22,7 @@ def found(tiny, tmp_path):
         steps=40,
         accuracy={"dense": (0.5, 0.7), "rigl": (0.25, 0.25)},
         comparison=compare_runs(reports),
+        kernels={"rigl": Latency((3e-6, 3e-6), 1, 1)},
         folder=tmp_path,
         seconds=1.5,
     )
@@ -40,9 +42,46 @@ def test_bytes_are_those_on_disk(found):
     assert [row[3] for row in found.table().rows] == ["1,000 (100%)", "150 (15%)"]
 
 
+def with_fast(found, *, times=4.0, kept=(True, False)):
+    """The same, with an accelerated rigl that is ``times`` as fast as dense."""
+    rows = tuple(
+        {"name": f"{place}.weight", "kept": each, "why": "dense won"}
+        for place, each in enumerate(kept)
+    )
+    latency = {
+        who: Latency((seconds,) * 3, 1, 1)
+        for who, seconds in {"this": 9e-6, "dense": 8e-6, "fast": 8e-6 / times}.items()
+    }
+    rigl = replace(found.comparison["rigl"], latency=latency, accelerated=rows)
+    return replace(
+        found, comparison=compare_runs({"dense": found.comparison["dense"], "rigl": rigl})
+    )
+
+
+def test_the_accelerated_one_is_beside_the_masked_one(found):
+    assert [row[6:] for row in found.table().rows] == [
+        ("no kernel", "no kernel"),
+        ("no kernel", "3 µs"),
+    ]
+    found = with_fast(found)
+    assert found.table().rows[1][5:] == ("9 µs", "2 µs (4.0x)", "3 µs")
+    told = found.to_dict()["methods"]
+    assert told["dense"]["accelerated"] is told["dense"]["times_as_fast"] is None
+    assert told["dense"]["kernels"] is None
+    assert told["rigl"]["kernels"]["median"] == 3e-6
+    assert told["rigl"]["accelerated"]["median"] == 2e-6
+    assert told["rigl"]["times_as_fast"] == pytest.approx(4.0)
+
+
+def test_what_stayed_dense_is_told_with_the_reason(found):
+    assert "rigl: of 2 weights these run dense: 1.weight (dense won)" in str(with_fast(found))
+    assert "these run dense" not in str(with_fast(found, kept=(True, True)))
+
+
 def test_the_text_says_what_masked_models_do_not_do(found):
     text = str(found)
-    assert "run dense kernels" in text
+    assert "runs dense kernels" in text
+    assert "gain over it is the zeros'" in text
     assert "mean of 2 seeds ± standard deviation" in text
     assert "tiny: three corners" in text
 

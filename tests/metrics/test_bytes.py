@@ -17,7 +17,7 @@ def test_targets_by_format_and_the_rest_dense():
     counts = counts_of(model, {"0.weight": half_empty(4, 8)})
     found = sizes(counts, model)
     # 32 weights, 8 kept: bitmask 4 + 32, CSR 8 * (4 + 4) + 5 * 4, COO 8 * (4 + 4 + 4)
-    assert found.weights == {"0.weight": WeightSizes(128, 36, 84, 96, 36, "bitmask")}
+    assert found.weights == {"0.weight": WeightSizes(128, 36, 36, 84, 96, 36, "bitmask")}
     # bias, norm weight and bias, two running buffers, a step counter, and the weight left out
     assert found.rest == 16 + 2 * 16 + 2 * 16 + 8 + 32
     assert found.total("bitmask") == found.total("smallest") == found.rest + 36

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 import rarefy
+from rarefy.metrics import Latency
 from rarefy.reports import report
 
 
@@ -46,6 +48,27 @@ def full(trained):
     """A report with something in every part."""
     dense = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 2))
     return report(trained, torch.ones(3, 8), evaluate=lambda _: {"accuracy": 0.5}, dense=dense)
+
+
+@pytest.fixture
+def quick(full):
+    """The same with an accelerated model beside it, of which one weight stayed dense."""
+    rows = (
+        {
+            "name": "0.weight", "density": 0.25, "kernel": "float32", "dense": 4e-6,
+            "sparse": 1e-6, "kept": True, "why": "4.0x as fast", "shape": [6, 8],
+        },
+        {
+            "name": "2.weight", "density": 0.25, "kernel": "dense", "dense": 4e-6,
+            "sparse": None, "kept": False, "why": "<too small>", "shape": [2, 6],
+        },
+    )  # fmt: skip
+    latency = {
+        "this": Latency((2.0, 2.0, 2.0), 1, 3),
+        "dense": Latency((4.0, 4.0, 4.0), 1, 3),
+        "fast": Latency((1.0, 1.0, 1.0), 1, 3),
+    }
+    return replace(full, latency=latency, accelerated=rows)
 
 
 @pytest.fixture

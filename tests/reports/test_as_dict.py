@@ -1,13 +1,14 @@
 """A report as plain data."""
 
 import json
+from dataclasses import replace
 
 from rarefy.reports import report
 from rarefy.reports._as_dict import finite
 
 KEYS = (
-    "format name kind state meaning method words step totals weights bytes flops latency scores "
-    "history absent"
+    "format name kind state meaning method words step totals weights bytes flops latency "
+    "accelerated scores history absent"
 )
 
 
@@ -26,6 +27,17 @@ def test_it_is_json_and_has_the_documented_keys(full):
     assert first["bytes"]["bitmask"] == 6 + 4 * first["kept"]
     assert first["flops"]["dense"] == 2 * 3 * 48
     assert sum(first["histogram"]["counts"]) == first["kept"]
+
+
+def test_what_was_accelerated_is_told(quick):
+    found = json.loads(json.dumps(quick.to_dict(), allow_nan=False))
+    assert set(found["latency"]) == {
+        "this", "dense", "fast", "times_as_fast", "fast_times_as_fast",
+    }  # fmt: skip
+    assert found["latency"]["fast_times_as_fast"] == {"lower": 4.0, "median": 4.0, "upper": 4.0}
+    assert [row["kept"] for row in found["accelerated"]] == [True, False]
+    alone = replace(quick, latency={w: t for w, t in quick.latency.items() if w != "dense"})
+    assert set(alone.to_dict()["latency"]) == {"this", "fast", "fast_times_as_fast"}
 
 
 def test_what_is_not_known_is_none(trained):

@@ -32,6 +32,14 @@ def test_one_row_a_run_in_the_order_given(three):
     assert rows.rows[2][rows.columns.index("on disk")] == "1.23 kB"
 
 
+def test_accelerated_models_have_a_column_and_bars(quick, full, tmp_path):
+    both = compare_runs({"dense": full, "rigl": quick})
+    rows = both.rows()
+    assert [row[rows.columns.index("accelerated")] for row in rows.rows] == [NOTHING, "1.00 s"]
+    both.html(tmp_path / "compare.html")
+    assert "latency, accelerated" in (tmp_path / "compare.html").read_text(encoding="utf-8")
+
+
 def test_a_column_without_numbers_is_left_out(full):
     assert "on disk" not in compare_runs({"a": full}).rows().columns
 

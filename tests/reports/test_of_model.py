@@ -1,5 +1,8 @@
 """Reports of models, against what the nets in conftest are by hand."""
 
+import copy
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -116,3 +119,32 @@ def test_a_score_that_is_no_number_is_refused(model):
 def test_a_model_without_weights_is_refused():
     with pytest.raises(TargetError, match="no weight to sparsify"):
         report(nn.ReLU())
+
+
+class Fast(nn.Module):
+    """Stands in for an accelerated model."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        """As the model."""
+        return self.model(x)
+
+    def explain(self):
+        """One row."""
+        return SimpleNamespace(to_dict=lambda: {"layers": [{"name": "0.weight", "kept": True}]})
+
+
+def test_an_accelerated_model_is_timed_in_turns_and_explained(model):
+    found = report(model, torch.ones(3, 8), fast=Fast(model))
+    assert set(found.latency) == {"this", "fast"}
+    assert len(found.latency["this"].times) == len(found.latency["fast"].times)
+    assert found.accelerated == ({"name": "0.weight", "kept": True},)
+
+
+def test_a_fast_model_that_cannot_explain_itself_is_timed_all_the_same(model):
+    found = report(model, torch.ones(3, 8), fast=copy.deepcopy(model))
+    assert set(found.latency) == {"this", "fast"}
+    assert found.accelerated == ()

@@ -28,6 +28,21 @@ def test_latency_names_its_conditions(full):
     )
 
 
+def test_the_accelerated_model_has_a_line_of_its_own(quick):
+    assert dict(_rows.headline(quick))["accelerated"] == (
+        "1.00 s (1.00 s to 1.00 s); 4.00 times as fast as dense (4.00 to 4.00); "
+        "1 of 2 weights run sparse"
+    )
+    alone = {who: timed for who, timed in quick.latency.items() if who != "dense"}
+    assert "2.00 times as fast as this model" in _rows.accelerated(replace(quick, latency=alone))
+
+
+def test_each_weight_says_what_it_runs_on_and_why(quick):
+    found = _rows.kernels(quick).rows
+    assert found[0] == ("0.weight", "25.00 %", "4.00 µs", "1.00 µs", "sparse", "4.0x as fast")
+    assert found[1][3:] == ("–", "dense", "<too small>")  # noqa: RUF001
+
+
 def test_what_was_not_counted_is_named(full):
     lines = _rows.headline(replace(full, flops=Flops({}, 0, {"rnn.w": "unknown"}, 1)))
     assert ("not counted", "FLOPs of rnn.w: unknown") in lines

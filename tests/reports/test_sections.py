@@ -15,6 +15,13 @@ def test_everything_that_is_known_has_a_section(full):
     assert "Not in this report" not in text
 
 
+def test_the_accelerated_model_is_beside_the_others(quick):
+    text = _sections.body(quick, set())
+    assert "Accelerated: 1.00 s" in text
+    assert "&lt;too small&gt;" in text
+    assert "1.00 s</strong><span>accelerated</span>" in text
+
+
 def test_what_is_missing_is_said(full):
     report = replace(full, flops=None, latency={}, scores={}, absent={"score": "none given"})
     text = _sections.body(report, set())

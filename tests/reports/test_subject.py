@@ -20,7 +20,13 @@ def test_a_wrapped_model_is_found_with_its_sparsifier(trained):
 
 
 @pytest.mark.parametrize(
-    "given", [{"example": torch.ones(1, 8)}, {"evaluate": len}, {"dense": torch.nn.Linear(1, 1)}]
+    "given",
+    [
+        {"example": torch.ones(1, 8)},
+        {"evaluate": len},
+        {"dense": torch.nn.Linear(1, 1)},
+        {"fast": torch.nn.Linear(1, 1)},
+    ],
 )
 def test_a_file_cannot_be_run(tmp_path, given):
     with pytest.raises(TargetError, match=r"no code.*rarefy\.load"):

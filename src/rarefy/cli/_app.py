@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+import rarefy.cli._bench as bench_
 import rarefy.cli._demo as demo_
 import rarefy.cli._doctor as doctor_
 import rarefy.cli._inspect as inspect_
@@ -62,6 +63,7 @@ app.command("prune", epilog=prune_.EXAMPLE)(prune_.prune)
 app.command("inspect", epilog=inspect_.EXAMPLE)(inspect_.inspect)
 app.command("report", epilog=report_.EXAMPLE)(report_.report)
 app.command("methods", epilog=methods_.EXAMPLE)(methods_.methods)
+app.command("bench", epilog=bench_.EXAMPLE)(bench_.bench)
 app.command("doctor", epilog=doctor_.EXAMPLE)(doctor_.doctor)
 
 

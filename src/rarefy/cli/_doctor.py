@@ -1,9 +1,9 @@
 """``rarefy doctor``: what this machine has, what runs on it, and one line of advice."""
 
+import ctypes
 import os
 import platform
 import re
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,24 @@ from rarefy import _native, lab
 from rarefy._topk import keep_largest
 from rarefy.cli._output import AsJson, pairs, say, say_json, version
 from rarefy.errors import UnknownName
+from rarefy.kernels import Plan, floats, join, pack
+from rarefy.lab import speed
 
 EXAMPLE = "Example: [bold]rarefy doctor --json[/bold]"
 
-_TELLING = ("avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "amx_int8", "asimd")
-"""Flags of the processor that decide which kernels can run."""
+_STEPS = {
+    "linear": "input r0 rank=2\nlinear r1 r0 w=0:4x4 b=1",
+    "conv": "input r0 rank=4\nconv r1 r0 w=0:4x4x1x1 b=1 stride=1,1 pad=0,0",
+    "affine": "input r0 rank=4\naffine r1 r0 s=2:4",
+    "norm": "input r0 rank=2\nnorm r1 r0 p=2:4 eps=1e-05",
+    "clamp": "input r0 rank=2\nclamp r1 r0 lo=0.0 hi=6.0",
+    "max_pool": "input r0 rank=4\nmax_pool r1 r0 size=2,2 stride=2,2 pad=0,0",
+    "mean": "input r0 rank=4\nmean r1 r0",
+    "flatten": "input r0 rank=4\nflatten r1 r0",
+    **{name: f"input r0 rank=2\n{name} r1 r0" for name in ("relu", "gelu", "gelu_tanh", "silu")},
+    **{name: f"input r0 rank=2\n{name} r1 r0 r0" for name in ("add", "mul")},
+}
+"""Every step of a plan in a program of its own: making one has the step compared with torch."""
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -32,15 +45,21 @@ def doctor(as_json: AsJson = False) -> None:
         f"{name} ({'installed' if not missing else 'missing ' + ', '.join(missing)})"
         for name, missing in found["extras"].items()
     )
+    caches = ", ".join(f"{name} {size}" for name, size in cpu["caches"].items())
+    off = "\n".join(kernels["switched_off"]) or "none"
     say(
         pairs(
             [
                 ("rarefy", f"{found['rarefy']}, Python {found['python']}, {found['system']}"),
                 ("CPU", f"{cpu['model']}; {cpu['cores']} cores for this process"),
                 ("ISA", f"{cpu['isa']}; {', '.join(cpu['flags']) or 'flags not told'}"),
+                ("caches", caches or "not told"),
                 ("torch", f"{torch_['version']}, {torch_['threads']} threads"),
                 ("accelerator", torch_["accelerator"] or "none"),
-                ("kernels", "\n".join([kernels["status"], *kernels["names"]])),
+                ("kernels", f"{kernels['reason']}; {len(kernels['names'])} in the table"),
+                ("switched off", off),
+                ("generated", _GENERATED[kernels["generated"]]),
+                ("runtimes", "\n".join(map(_told, found["runtimes"].items()))),
                 ("extras", ", ".join(extras)),
                 ("fashion", found["data"]["fashion"] or "not found: rarefy demo says how"),
                 ("advice", found["advice"]),
@@ -49,16 +68,31 @@ def doctor(as_json: AsJson = False) -> None:
     )
 
 
+_GENERATED = {
+    True: "code is written for each weight's own pattern of zeros",
+    False: "no: it takes AVX-512 and a system that lets memory be executed; kernels read indices",
+    None: "no: there are no compiled kernels",
+}
+
+
+def _told(runtime: tuple[str, dict[str, Any]]) -> str:
+    name, found = runtime
+    if found["missing"]:
+        return f"{name}: pip install {' '.join(found['missing'])}"
+    return f"{name}: " + ", ".join(f"{package} {v}" for package, v in found["versions"].items())
+
+
 def _found() -> dict[str, Any]:
     found: dict[str, Any] = {
         "rarefy": version(),
         "python": platform.python_version(),
         "system": platform.platform(),
         "cpu": {
-            "model": _cpu_model(),
-            "cores": _cores(),
+            "model": speed.cpu_model(),
+            "cores": speed.cores(),
             "isa": torch.backends.cpu.get_cpu_capability(),
-            "flags": _flags(),
+            "flags": speed.cpu_flags(),
+            "caches": speed.caches(),
         },
         "torch": {
             "version": torch.__version__,
@@ -66,6 +100,7 @@ def _found() -> dict[str, Any]:
             "accelerator": _accelerator(),
         },
         "kernels": _kernels(),
+        "runtimes": _runtimes(),
         "extras": _extras(),
         "data": {"fashion": _text(lab.fashion_folder())},
     }
@@ -75,16 +110,52 @@ def _found() -> dict[str, Any]:
 
 def _kernels() -> dict[str, Any]:
     try:
-        # Each kernel is compared with its reference when it is first used, so use it.
+        # Each kernel is compared with its reference when it is first used, so use them.
         keep_largest(torch.arange(100.0), 10)
+        _use_every_step()
+        reason, *off = _native.status().splitlines()
         return {
             "set": _native.kernel_set(),
             "sets": list(_native.sets()),
             "names": list(_native.names()),
             "status": _native.status(),
+            "reason": reason,
+            "switched_off": off,
+            "generated": _generated(),
         }
     except UnknownName as error:  # RAREFY_KERNELS asks for what is not there
-        return {"set": None, "sets": [], "names": [], "status": str(error)}
+        why = str(error)
+        nothing: dict[str, Any] = {"set": None, "sets": [], "names": [], "status": why}
+        return nothing | {"reason": why, "switched_off": [], "generated": None}
+
+
+def _use_every_step() -> None:
+    square = torch.eye(4)
+    packed = join([pack(square), floats(torch.zeros(4)), floats(torch.ones(8))])
+    for lines in _STEPS.values():
+        Plan(packed, f"rarefy 1\n{lines}\noutput r1")
+
+
+def _generated() -> bool | None:
+    """Whether code is generated here; None where there is no library."""
+    can = _native.function("rarefy_can_emit", ctypes.CFUNCTYPE(ctypes.c_int))
+    return None if can is None else bool(can())
+
+
+def _runtimes() -> dict[str, dict[str, Any]]:
+    """The runtimes that ``rarefy bench`` compares with: versions, or what is missing."""
+    return {
+        runtime.name: {
+            "missing": runtime.missing(),
+            "versions": {
+                package: speed.version_of(package) or "of an unknown version"
+                for package in runtime.packages
+                if package not in runtime.missing()
+            },
+        }
+        for runtime in speed.runtimes()
+        if runtime.packages
+    }
 
 
 def _extras() -> dict[str, list[str]]:
@@ -95,17 +166,9 @@ def _extras() -> dict[str, list[str]]:
         if match is None or match[2] in ("dev", "all"):
             continue
         missing = extras.setdefault(match[2], [])
-        if not _installed(match[1]):
+        if speed.version_of(match[1]) is None:
             missing.append(match[1])
     return extras
-
-
-def _installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _advice(found: dict[str, Any]) -> str:
@@ -123,30 +186,6 @@ def _advice(found: dict[str, Any]) -> str:
     if found["extras"].get("demo"):
         return "For the demonstration: pip install 'rarefy[demo]'"
     return "All well. See it work: rarefy demo"
-
-
-def _cpu_model() -> str:
-    named = _cpuinfo("model name")
-    return named or platform.processor() or platform.machine()
-
-
-def _flags() -> list[str]:
-    here = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
-    return [flag for flag in _TELLING if flag in here]
-
-
-def _cpuinfo(word: str) -> str:
-    path = Path("/proc/cpuinfo")
-    if not path.is_file():
-        return ""
-    match = re.search(rf"^{word}\s*:\s*(.*)$", path.read_text(errors="replace"), re.MULTILINE)
-    return match[1].strip() if match else ""
-
-
-def _cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _accelerator() -> str | None:

@@ -18,7 +18,7 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")
 ]
 
-_WIDTH = 120
+WIDTH = 120
 """Columns where the output is no terminal and so has no width."""
 
 
@@ -35,7 +35,7 @@ def say_json(content: Any) -> None:  # noqa: ANN401 - plain data
 def say(*parts: Any) -> None:  # noqa: ANN401 - text, or what rich can draw
     """Text, shown as it is, and tables on stdout."""
     terminal = sys.stdout.isatty()
-    console = Console(width=None if terminal else _WIDTH, highlight=False)
+    console = Console(width=None if terminal else WIDTH, highlight=False)
     for part in parts:
         if isinstance(part, str):
             console.print(Text(part), soft_wrap=not terminal)

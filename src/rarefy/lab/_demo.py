@@ -12,7 +12,9 @@ from torch import nn
 
 from rarefy.errors import BudgetError, InvariantError, MissingExtra
 from rarefy.files import load
+from rarefy.front import accelerate
 from rarefy.lab._demonstration import Demo
+from rarefy.lab._fast import on_kernels
 from rarefy.lab._folder import RunFolder, make_folder, write_json
 from rarefy.lab._one_thread import one_thread
 from rarefy.lab._run import run
@@ -64,7 +66,7 @@ def demo(
     total = task.steps(epochs) * len(METHODS) * seeds
     reports: dict[str, Report] = {}
     scores: dict[str, list[float]] = {name: [] for name in METHODS}
-    dense: nn.Module | None = None
+    models: dict[str, nn.Module] = {}
     done = 0
     for seed in range(seeds):
         for name in METHODS:
@@ -77,14 +79,15 @@ def demo(
             scores[name].append(outcome.score["accuracy"])
             if seed == 0:
                 RunFolder(folder / name).write(outcome)
-                dense = dense or outcome.model
-                reports[name] = _measured(task, outcome, RunFolder(folder / name), dense)
+                models[name] = outcome.model
+                reports[name] = _measured(task, outcome, RunFolder(folder / name), models[DENSE])
     made = Demo(
         task=task,
         sparsity=sparsity,
         steps=task.steps(epochs),
         accuracy={name: tuple(found) for name, found in scores.items()},
         comparison=compare_runs(reports),
+        kernels=on_kernels(models, task.example()),
         folder=folder,
         seconds=time.perf_counter() - begin,
     )
@@ -122,6 +125,7 @@ def _measured(task: Task, outcome: Outcome, folder: RunFolder, dense: nn.Module)
             task.example(),
             evaluate=task.evaluate,
             dense=None if is_dense else dense,
+            fast=accelerate(outcome.model, task.example()),
         )
     named = replace(
         found, name=f"{task.name}-{outcome.setup.method}", file_bytes=path.stat().st_size

@@ -9,6 +9,7 @@ from rarefy.lab._folder import RunFolder, finite
 from rarefy.lab._setup import DENSE
 from rarefy.lab._table import Table
 from rarefy.lab.tasks import Task
+from rarefy.metrics import Latency
 from rarefy.reports import Comparison, Report
 
 
@@ -24,6 +25,8 @@ class Demo:
     """Method to its accuracy for each seed, a share of the test samples."""
     comparison: Comparison
     """Method to the report of its first seed."""
+    kernels: dict[str, Latency]
+    """Method to the time of its weights on our kernels alone; empty where none runs."""
     folder: Path
     seconds: float
     """For everything but writing the page."""
@@ -40,7 +43,10 @@ class Demo:
     def table(self) -> Table:
         """One row a method."""
         dense = self.comparison[DENSE]
-        columns = ("method", "accuracy", "nonzero", "bytes on disk", "FLOPs", "latency")
+        columns = (
+            "method", "accuracy", "nonzero", "bytes on disk", "FLOPs", "latency", "accelerated",
+            "kernels",
+        )  # fmt: skip
         rows = (
             (
                 name,
@@ -49,6 +55,8 @@ class Demo:
                 f"{_bytes(found):,} ({_share(_bytes(found), _bytes(dense))})",
                 f"{_flops(found):,} ({_share(_flops(found), _flops(dense))})",
                 f"{found.latency['this'].median * 1e6:,.0f} µs",
+                _accelerated(found),
+                _microseconds(self.kernels.get(name)),
             )
             for name, found in self.comparison.items()
         )
@@ -62,9 +70,14 @@ class Demo:
             f"{seeds} seed{'' if seeds == 1 else 's'}"
             + (" ± standard deviation. " if seeds > 1 else ". ")
             + "All four take the same steps on the same batches; the rest is of seed 0.",
-            "FLOPs are those of one sample with products by zero left out, which these models do "
-            "not yet do: masked, they run dense kernels. So latency (one sample, one thread) "
-            "differs by chance alone; what is smaller today is the file.",
+            "FLOPs are those of one sample with products by zero left out. Latency (one sample, "
+            "one thread) is that of the masked model, which runs dense kernels and leaves nothing "
+            "out, so it differs by chance alone.",
+            "Accelerated: what rarefy.accelerate makes of it, and how many times as fast that is "
+            "as the dense network in torch, timed in turns; what does not win stays dense. "
+            "Kernels: every weight through our kernels, called directly. What the dense row gains "
+            "there is the kernels' own; what the others gain over it is the zeros'.",
+            *_stayed_dense(self.comparison),
         )
 
     def __str__(self) -> str:
@@ -77,7 +90,9 @@ class Demo:
 
         Keys: ``task, sparsity, steps, seeds, notes, folder, page, seconds``, and ``methods``, by
         name: ``accuracy`` of each seed and ``accuracy_mean``, shares; ``size, kept, nonzero``,
-        weights; ``bytes`` on disk; ``flops, flops_dense``; ``latency``, seconds; ``file``.
+        weights; ``bytes`` on disk; ``flops, flops_dense``; ``latency, accelerated, kernels``,
+        seconds, the last None where no kernel ran; ``times_as_fast``: the accelerated as the
+        dense; ``file``.
         """
         return {
             "task": self.task.name,
@@ -93,8 +108,7 @@ class Demo:
 
     def _method(self, name: str) -> dict[str, Any]:
         found = self.comparison[name]
-        timed = found.latency["this"]
-        lower, upper = timed.quartiles
+        fast = found.latency.get("fast")
         content = {
             "accuracy": list(self.accuracy[name]),
             "accuracy_mean": statistics.fmean(self.accuracy[name]),
@@ -104,11 +118,48 @@ class Demo:
             "bytes": _bytes(found),
             "flops": _flops(found),
             "flops_dense": found.flops.dense if found.flops else 0,
-            "latency": {"median": timed.median, "lower": lower, "upper": upper},
+            "latency": _seconds(found.latency["this"]),
+            "accelerated": fast and _seconds(fast),
+            "times_as_fast": _times(found),
+            "kernels": _seconds(self.kernels[name]) if name in self.kernels else None,
             "file": str(self.weights(name)),
         }
         checked: dict[str, Any] = finite(content)
         return checked
+
+
+def _accelerated(found: Report) -> str:
+    times = _times(found)
+    told = _microseconds(found.latency.get("fast"))
+    return told if times is None else f"{told} ({times:.1f}x)"
+
+
+def _microseconds(timed: Latency | None) -> str:
+    return "no kernel" if timed is None else f"{timed.median * 1e6:,.0f} µs"
+
+
+def _times(found: Report) -> float | None:
+    """How many times as fast as the dense network the accelerated one is, in pairs."""
+    fast = found.latency.get("fast")
+    if fast is None:
+        return None
+    return fast.times_as_fast(found.latency.get("dense", found.latency["this"]))[1]
+
+
+def _stayed_dense(comparison: Comparison) -> list[str]:
+    """A line for each accelerated network that has weights which run dense."""
+    lines = []
+    for name, found in comparison.items():
+        left = [row for row in found.accelerated if not row["kept"]]
+        if left:
+            reasons = "; ".join(f"{row['name']} ({row['why']})" for row in left)
+            lines.append(f"{name}: of {len(found.accelerated)} weights these run dense: {reasons}")
+    return lines
+
+
+def _seconds(timed: Latency) -> dict[str, float]:
+    lower, upper = timed.quartiles
+    return {"median": timed.median, "lower": lower, "upper": upper}
 
 
 def _spread(shares: tuple[float, ...]) -> str:

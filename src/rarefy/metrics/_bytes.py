@@ -8,7 +8,7 @@ from rarefy.formats import bytes_of, smallest
 from rarefy.metrics._counts import Counts
 from rarefy.targets import unwrap
 
-FORMATS = ("dense", "bitmask", "csr", "coo")
+FORMATS = ("dense", "bitmask", "delta", "csr", "coo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class WeightSizes:
 
     dense: int
     bitmask: int
+    delta: int
+    """To be expected where the kept places are spread evenly at random."""
     csr: int
     coo: int
     smallest: int

@@ -28,6 +28,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "bytes": _bytes(report),
         "flops": _flops(report),
         "latency": _latency(report),
+        "accelerated": [dict(row) for row in report.accelerated],
         "scores": {who: dict(numbers) for who, numbers in report.scores.items()},
         "history": [dict(record) for record in report.history],
         "absent": dict(report.absent),
@@ -77,12 +78,13 @@ def _weight(report: Report, count: Count) -> dict[str, Any]:
         "sparsity": count.sparsity,
         "pattern": count.pattern,
         "target": count.target,
+        "storage": report.storage[name].plain() if name in report.storage else None,
         **{key: asdict(part) if part is not None else None for key, part in parts.items()},
     }
 
 
 def _bytes(report: Report) -> dict[str, Any]:
-    forms = ("dense", "bitmask", "csr", "coo", "smallest")
+    forms = ("dense", "bitmask", "delta", "csr", "coo", "smallest")
     return {
         **{form: report.sizes.total(form) for form in forms},
         "rest": report.sizes.rest,
@@ -107,9 +109,12 @@ def _latency(report: Report) -> dict[str, Any] | None:
     if not report.latency:
         return None
     plain: dict[str, Any] = {who: _timed(found) for who, found in report.latency.items()}
-    if "dense" in report.latency:
-        lower, median, upper = report.latency["this"].times_as_fast(report.latency["dense"])
-        plain["times_as_fast"] = {"lower": lower, "median": median, "upper": upper}
+    slower = report.latency.get("dense", report.latency["this"])
+    pairs = {"times_as_fast": "this", "fast_times_as_fast": "fast"}
+    for key, who in pairs.items():
+        if who in report.latency and (who == "fast" or "dense" in report.latency):
+            lower, median, upper = report.latency[who].times_as_fast(slower)
+            plain[key] = {"lower": lower, "median": median, "upper": upper}
     return plain
 
 

@@ -112,12 +112,14 @@ class Comparison(Mapping[str, Report]):
         work = {r: one.flops.effective / 1e3 for r, one in self.items() if one.flops}
         if work:
             charts.append(_charts.bars("effective FLOPs", "kFLOP", work))
-        timed = {run: report.latency["this"] for run, report in self.items() if report.latency}
-        if timed:
+        for who, title in {"this": "latency", "fast": "latency, accelerated"}.items():
+            timed = {run: r.latency[who] for run, r in self.items() if who in r.latency}
+            if not timed:
+                continue
             medians = {run: found.median * 1e3 for run, found in timed.items()}
             ends = {run: found.quartiles for run, found in timed.items()}
             spreads = {run: (low * 1e3, high * 1e3) for run, (low, high) in ends.items()}
-            charts.append(_charts.bars("latency, median and quartiles", "ms", medians, spreads))
+            charts.append(_charts.bars(f"{title}: median and quartiles", "ms", medians, spreads))
         return "".join(charts)
 
     def _curves(self) -> str:
@@ -154,8 +156,8 @@ def _flops(report: Report) -> str:
     return show.NOTHING if report.flops is None else show.work(report.flops.effective)
 
 
-def _latency(report: Report) -> str:
-    return show.duration(report.latency["this"].median) if report.latency else show.NOTHING
+def _latency(report: Report, who: str = "this") -> str:
+    return show.duration(report.latency[who].median) if who in report.latency else show.NOTHING
 
 
 _COLUMNS: dict[str, Callable[[Report], str]] = {
@@ -166,5 +168,6 @@ _COLUMNS: dict[str, Callable[[Report], str]] = {
     "on disk": _file,
     "effective": _flops,
     "latency": _latency,
+    "accelerated": lambda report: _latency(report, "fast"),
     "state": lambda report: report.state,
 }

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from rarefy.reports._rows import Rows, headline, layers
+from rarefy.reports._storage import storage_rows
 
 if TYPE_CHECKING:
     from rarefy.reports._report import Report
@@ -20,7 +21,9 @@ def html(report: Report) -> str:
     )
     return (
         f"<div><p><strong>{escape(report.name)}</strong> ({escape(report.kind)})</p>"
-        f"<table>{lines}</table>{small(layers(report))}</div>"
+        f"<table>{lines}</table>{small(layers(report))}"
+        + (small(storage_rows(report.storage)) if report.storage else "")
+        + "</div>"
     )
 
 

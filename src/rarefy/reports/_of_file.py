@@ -14,6 +14,7 @@ from rarefy.metrics import Count, Counts, Dead, dead, sizes
 from rarefy.reports._histogram import Histogram, histogram
 from rarefy.reports._picture import Picture, picture
 from rarefy.reports._report import Report
+from rarefy.reports._storage import Storage, storage_of
 from rarefy.targets import Target
 
 RUN = "run.json"
@@ -40,7 +41,10 @@ def of_file(path: Path) -> Report:
     ours = contents.version is not None
     found = _Found()
     for name, record in contents.records.items():
-        found.add(name, record, *_tensor_and_mask(contents, name, record, ours))
+        tensor, mask = _tensor_and_mask(contents, name, record, ours)
+        found.add(name, record, tensor, mask)
+        if tensor.is_floating_point() and (mask is not None or tensor.dim() > 1):
+            found.storage[name] = storage_of(contents, name, tensor, mask)
     found.counts.sort(key=lambda count: not count.target)
     counts = Counts(tuple(found.counts), found.size, found.nonzero)
     removed = counts.kept != counts.size
@@ -56,6 +60,7 @@ def of_file(path: Path) -> Report:
         file_bytes=contents.size,
         histograms=found.histograms,
         pictures=found.pictures,
+        storage=found.storage,
         absent={"FLOPs, latency and score": _NO_CODE},
     )
 
@@ -93,6 +98,7 @@ class _Found:
     dead: dict[str, Dead] = field(default_factory=dict)
     histograms: dict[str, Histogram] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
+    storage: dict[str, Storage] = field(default_factory=dict)
     size: int = 0
     nonzero: int = 0
     rest: int = 0

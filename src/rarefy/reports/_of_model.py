@@ -43,6 +43,7 @@ def of_model(
     example: Example,
     evaluate: Callable[[nn.Module], Any] | None,
     reference: nn.Module | None,
+    fast: nn.Module | None = None,
 ) -> Report:
     """The Report of ``model``. See :func:`rarefy.reports.report`."""
     plain = unwrap(model)
@@ -61,7 +62,7 @@ def of_model(
         sizes=sizes(counts, plain),
         dead=dead(masks, targets),
         flops=None if example is None else flops(model, example),
-        latency={} if example is None else _timed(model, reference, example),
+        latency={} if example is None else _timed(model, reference, fast, example),
         scores=_scores(model, reference, evaluate),
         method=sparsifier.method if sparsifier else None,
         words=words,
@@ -70,6 +71,7 @@ def of_model(
         dense_bytes=None if reference is None else _state_bytes(reference),
         histograms={name: histogram(weights[name], mask) for name, mask in masks.items()},
         pictures={name: picture(targets[name].matrix(mask)) for name, mask in masks.items()},
+        accelerated=_layers_of(fast),
         absent=_absent(example, evaluate),
     )
 
@@ -79,14 +81,23 @@ def state_of(counts: Counts) -> str:
     return "dense" if counts.kept == counts.size else "masked"
 
 
-def _timed(model: nn.Module, reference: nn.Module | None, example: Example) -> dict[str, Latency]:
-    models = {"this": model} if reference is None else {"this": model, "dense": reference}
+def _timed(
+    model: nn.Module, reference: nn.Module | None, fast: nn.Module | None, example: Example
+) -> dict[str, Latency]:
+    named = {"this": model, "dense": reference, "fast": fast}
+    models = {who: each for who, each in named.items() if each is not None}
     calls = {who: _call(each, example) for who, each in models.items()}
     with ExitStack() as stack:
         for each in models.values():
             stack.enter_context(undisturbed(each))
         stack.enter_context(torch.no_grad())
         return latency(calls, _SECONDS, batch=batch_of(example))
+
+
+def _layers_of(fast: nn.Module | None) -> tuple[Mapping[str, Any], ...]:
+    """What accelerating found about each weight; nothing where the model cannot tell."""
+    explain = getattr(fast, "explain", None)
+    return () if explain is None else tuple(explain().to_dict()["layers"])
 
 
 def _call(model: nn.Module, example: Example) -> Callable[[], object]:

@@ -9,6 +9,7 @@ from rarefy.metrics import Counts, Dead, Flops, Latency, Sizes
 from rarefy.reports import _as_dict, _notebook, _page, _rich, _text
 from rarefy.reports._histogram import Histogram
 from rarefy.reports._picture import Picture
+from rarefy.reports._storage import Storage
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,7 +36,11 @@ class Report:
     dead: dict[str, Dead] = field(default_factory=dict)
     flops: Flops | None = None
     latency: dict[str, Latency] = field(default_factory=dict)
-    """``"this"`` and, where a dense reference was given, ``"dense"``, timed in turns."""
+    """``"this"`` and, where they were given, ``"dense"``, the reference, and ``"fast"``, what
+    ``rarefy.accelerate`` made of it; timed in turns."""
+    accelerated: tuple[Mapping[str, Any], ...] = ()
+    """Of each weight of the fast model: ``name, density, kernel, dense`` and ``sparse`` seconds,
+    ``kept`` and ``why``."""
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     """``"this"`` and ``"dense"``, each what ``evaluate`` said."""
     method: str | None = None
@@ -49,6 +54,8 @@ class Report:
     """Size of the file on disk, where the subject has one."""
     dense_bytes: int | None = None
     """Size of the dense reference in memory, where one was given."""
+    storage: Mapping[str, Storage] = field(default_factory=dict)
+    """Of each weight of a file: how it is stored, and what it would take in every format."""
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
@@ -80,12 +87,16 @@ class Report:
         - ``totals``: ``size, kept, nonzero, sparsity`` of the targets, ``parameters,
           parameters_nonzero, parameters_sparsity`` of everything
         - ``weights``: one entry a weight, with ``name, names, shape, size, kept, nonzero, sparsity,
-          pattern, target, bytes, flops, dead, histogram``
-        - ``bytes``: the model with its targets ``dense, bitmask, csr, coo, smallest``; of it
-          ``rest``, what is no target; ``file`` on disk; ``reference``, the dense reference
+          pattern, target, bytes, flops, dead, histogram, storage``; of a file ``storage`` has its
+          ``format`` and ``bytes`` in it, and the bytes in all ``formats``, the ``least`` possible,
+          the ``smallest`` format, and from which ``next_sparsity`` on the ``next`` one would be
+        - ``bytes``: the model with its targets ``dense, bitmask, delta, csr, coo, smallest``; of
+          it ``rest``, what is no target; ``file`` on disk; ``reference``, the dense reference
         - ``flops``: ``dense, effective, other, batch, not_counted``; a multiply-add is 2
-        - ``latency``: ``this`` and ``dense``, each ``median, lower, upper`` in seconds, ``rounds,
-          threads, batch``; ``times_as_fast``: ``lower, median, upper`` of pairs
+        - ``latency``: ``this``, ``dense`` and ``fast``, each ``median, lower, upper`` in seconds,
+          ``rounds, threads, batch``; ``times_as_fast`` as dense, and ``fast_times_as_fast`` as
+          dense or, without a dense reference, as this: ``lower, median, upper`` of pairs
+        - ``accelerated``: a row a weight, as ``explain()`` of the fast model gives it
         - ``scores``: ``this`` and ``dense``; ``history``; ``absent``: what is missing, and why
         """
         return _as_dict.as_dict(self)

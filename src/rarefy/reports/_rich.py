@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from rarefy.reports._rows import Rows, headline, layers
+from rarefy.reports._storage import Storage, storage_rows
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from rarefy.reports._report import Report
 
-_LEAST_FIRST = ("state", "of dense", "pattern", "smallest as", "shape", "elements", "nonzero")
+_LEAST_FIRST = (
+    *("state", "of dense", "pattern", "smallest as", "shape", "elements", "nonzero"),
+    *("as n:m", "as COO", "as BSR", "in the file", "as packed", "least possible", "as CSR"),
+)
 """Columns that a narrow terminal does without, in this order."""
 
 
@@ -29,7 +34,19 @@ def table(report: Report) -> Table:
     grid.add_row(Text(f"{report.name} ({report.kind})", style="bold cyan"))
     grid.add_row(lines)
     grid.add_row(rows(layers(report)))
+    if report.storage:
+        grid.add_row(storage_table(report.storage))
     return grid
+
+
+def storage_table(weights: Mapping[str, Storage], width: int | None = None) -> Table:
+    """One row a weight of a file: its bytes in every format, the smallest, the next break-even.
+
+    Args:
+        weights: Name to how it is stored and could be.
+        width: Letters in a line, the terminal's by default.
+    """
+    return rows(storage_rows(weights), width)
 
 
 def rows(table: Rows, width: int | None = None) -> Table:
@@ -59,7 +76,7 @@ def _fitting(table: Rows, width: int) -> list[int]:
     widths = [max(map(len, cells)) for cells in zip(table.columns, *table.rows, strict=True)]
     shown = list(range(len(widths)))
     for word in _LEAST_FIRST:
-        if sum(widths[place] + 2 for place in shown) <= width:
+        if sum(widths[place] + 3 for place in shown) <= width:
             break
         shown = [place for place in shown if table.columns[place] != word]
     return shown

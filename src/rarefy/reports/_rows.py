@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rarefy.metrics import Count, Latency
     from rarefy.reports._report import Report
 
-FORMATS = {"dense": "dense", "bitmask": "bitmask", "csr": "CSR", "coo": "COO"}
+FORMATS = {"dense": "dense", "bitmask": "bitmask", "delta": "delta", "csr": "CSR", "coo": "COO"}
 """Format to how it is written."""
 
 
@@ -36,6 +36,8 @@ def headline(report: Report) -> list[tuple[str, str]]:
         lines.append(("FLOPs", flops(report)))
     if report.latency:
         lines.append(("latency", latency(report)))
+    if "fast" in report.latency:
+        lines.append(("accelerated", accelerated(report)))
     if report.scores:
         lines.append(("score", scores(report)))
     lines.append(("dead", dead(report)))
@@ -136,6 +138,37 @@ def latency(report: Report) -> str:
         text += f"; dense {spread(report.latency['dense'])}; "
         text += f"{middle:.2f} times as fast ({lower:.2f} to {upper:.2f})"
     return f"{text}; {conditions(report.latency['this'])}"
+
+
+def accelerated(report: Report) -> str:
+    """Time of what was made of it to run fast, and how many of its weights run sparse."""
+    fast = report.latency["fast"]
+    against = "dense" if "dense" in report.latency else "this model"
+    lower, middle, upper = fast.times_as_fast(report.latency.get("dense", report.latency["this"]))
+    text = f"{spread(fast)}; {middle:.2f} times as fast as {against} ({lower:.2f} to {upper:.2f})"
+    if not report.accelerated:
+        return text
+    kept = sum(bool(row["kept"]) for row in report.accelerated)
+    return f"{text}; {kept} of {len(report.accelerated)} weights run sparse"
+
+
+def kernels(report: Report) -> Rows:
+    """One row a weight of the fast model: what it was timed at, what was kept, and why."""
+    columns = ("weight", "density", "dense", "sparse", "runs", "why")
+    rows = tuple(
+        (
+            str(row["name"]),
+            show.percent(row["density"]),
+            *(show.NOTHING if row[t] is None else show.duration(row[t]) for t in _TIMES),
+            "sparse" if row["kept"] else "dense",
+            str(row["why"]),
+        )
+        for row in report.accelerated
+    )
+    return Rows(columns, rows, (True, False, False, False, True, True))
+
+
+_TIMES = ("dense", "sparse")
 
 
 def spread(found: Latency) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rarefy.reports import _charts, _masks, _rows
 from rarefy.reports import _numbers as show
+from rarefy.reports._storage import storage_rows
 
 if TYPE_CHECKING:
     from rarefy.reports._report import Report
@@ -26,6 +27,7 @@ def body(report: Report, exact: Collection[str]) -> str:
         tiles(report),
         _section("Layers", _layers(report)),
         _section("Bytes", _sizes(report)),
+        _section("Storage", _storage_of(report)),
         _section("FLOPs", _flops(report)),
         _section("Latency", _latency(report)),
         _section("Score", _scores(report)),
@@ -56,6 +58,9 @@ def tiles(report: Report) -> str:
         dense = report.latency.get("dense")
         beside = f"dense {show.duration(dense.median)}" if dense else "measured here"
         shown.append((show.duration(report.latency["this"].median), "latency", beside))
+        if "fast" in report.latency:
+            fast = show.duration(report.latency["fast"].median)
+            shown.append((fast, "accelerated", beside))
     for name, number in list(report.scores.get("this", {}).items())[:2]:
         reference = report.scores.get("dense", {}).get(name)
         beside = f"dense {show.value(reference)}" if reference is not None else ""
@@ -120,7 +125,7 @@ def _layers(report: Report) -> str:
 
 def _sizes(report: Report) -> str:
     totals = {shown: report.sizes.total(form) for form, shown in _rows.FORMATS.items()}
-    totals["smallest of dense and bitmask, per weight"] = report.sizes.total("smallest")
+    totals["smallest that a file holds, per weight"] = report.sizes.total("smallest")
     if report.file_bytes is not None:
         totals["file on disk"] = report.file_bytes
     if report.dense_bytes is not None:
@@ -136,6 +141,16 @@ def _sizes(report: Report) -> str:
         "else, which is stored dense in each of them. By formula; a file adds a header.</p>"
     )
     return table(rows, {1: [size / most for size in totals.values()]}) + note
+
+
+def _storage_of(report: Report) -> str:
+    if not report.storage:
+        return ""
+    return table(storage_rows(report.storage)) + (
+        "<p>Exactly, for where the kept weights lie. A file holds dense, bitmask or delta. Least "
+        "possible is the entropy of independent places, and the values. The next break-even is "
+        "where another format becomes the smallest if more is removed in the same pattern.</p>"
+    )
 
 
 def _flops(report: Report) -> str:
@@ -155,7 +170,7 @@ def _flops(report: Report) -> str:
 def _latency(report: Report) -> str:
     if not report.latency:
         return ""
-    names = {"this": "this model", "dense": "dense reference"}
+    names = {"this": "this model", "dense": "dense reference", "fast": "accelerated"}
     rows = _rows.Rows(
         ("model", "median", "quartiles"),
         tuple(
@@ -170,7 +185,10 @@ def _latency(report: Report) -> str:
         note += f"; {middle:.2f} times as fast as dense ({lower:.2f} to {upper:.2f}), in pairs"
     if report.state == "masked":
         note += ". A masked model runs on dense kernels: no gain is expected here"
-    return table(rows) + note + ".</p>"
+    if "fast" in report.latency:
+        note += f". Accelerated: {escape(_rows.accelerated(report))}"
+    layers = table(_rows.kernels(report)) if report.accelerated else ""
+    return table(rows) + note + ".</p>" + layers
 
 
 def _scores(report: Report) -> str:

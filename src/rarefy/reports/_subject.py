@@ -23,6 +23,7 @@ def report(
     *,
     evaluate: Evaluate | None = None,
     dense: nn.Module | None = None,
+    fast: nn.Module | None = None,
 ) -> Report:
     """What ``subject`` is, holds, costs and scores. Nothing in it is changed, not even its mode.
 
@@ -33,6 +34,8 @@ def report(
             Needed for FLOPs and latency.
         evaluate: Model to its score: a number, or numbers by name. Run in evaluation mode.
         dense: A dense reference. It is scored too, and timed in turns with the subject.
+        fast: What ``rarefy.accelerate`` made of the subject. It is timed in turns with it, and the
+            report says which layers run sparse, and why the others do not.
 
     Raises:
         TargetError: There is nothing to report on, or a file was given with what needs a model.
@@ -40,17 +43,18 @@ def report(
         FileError: The file or folder cannot be read.
     """
     if isinstance(subject, str | PathLike):
-        if example is not None or evaluate is not None or dense is not None:
+        if any(given is not None for given in (example, evaluate, dense, fast)):
             raise TargetError(
-                f"{subject} holds weights but no code, so it cannot be run: example, evaluate and "
-                "dense need a model. Build one, model = rarefy.load(path, model), and report(model)"
+                f"{subject} holds weights but no code, so it cannot be run: example, evaluate, "
+                "dense and fast need a model. Build one, model = rarefy.load(path, model), and "
+                "report(model)"
             )
         path = Path(subject)
         return of_run(path) if path.is_dir() else of_file(path)
     if isinstance(subject, Sparsifier):
-        return of_model(subject.model, subject, example, evaluate, dense)
+        return of_model(subject.model, subject, example, evaluate, dense, fast)
     if isinstance(subject, nn.Module):
-        return of_model(subject, sparsifier_of(subject), example, evaluate, dense)
+        return of_model(subject, sparsifier_of(subject), example, evaluate, dense, fast)
     raise TargetError(
         f"report() takes a model, a Sparsifier, or the path of a file or run; found "
         f"{type(subject).__name__}."

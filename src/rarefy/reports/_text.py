@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rarefy.reports._rows import Rows, headline, layers
+from rarefy.reports._storage import storage_rows
 
 if TYPE_CHECKING:
     from rarefy.reports._report import Report
 
 
 def text(report: Report) -> str:
-    """The headline and one row a weight."""
+    """The headline, one row a weight and, of a file, another with its bytes in every format."""
     lines = headline(report)
     wide = max(len(word) for word, _ in lines)
     head = [f"{report.name} ({report.kind})", ""]
     head += [f"{word.ljust(wide)}  {what}" for word, what in lines]
-    return "\n".join([*head, "", plain(layers(report))])
+    tables = [plain(layers(report))]
+    if report.storage:
+        tables.append(plain(storage_rows(report.storage)))
+    return "\n".join([*head, "", "\n\n".join(tables)])
 
 
 def plain(table: Rows) -> str:
