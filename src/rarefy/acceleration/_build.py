@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rarefy.acceleration._calls import put_back, snapshot, watch
+from rarefy.acceleration._calls import fresh, put_back, snapshot, watch
 from rarefy.acceleration._choose import Wish
 from rarefy.acceleration._copy import copied
 from rarefy.acceleration._descend import descend
@@ -59,6 +59,7 @@ def accelerated(
     """
     _check(model, goal, margin)
     check_precision(precision, data)
+    example = fresh(example)
     fast = copied(model)
     swap(fast, None, root=True)
     vars(fast)["_rarefy_was_trainable"] = any(p.requires_grad for p in model.parameters())
@@ -153,7 +154,7 @@ def _check_whole(fast: nn.Module, example: Example, findings: Findings, *, loose
 
 def _seeded(fast: nn.Module, example: Example) -> object:
     torch.manual_seed(0)
-    return run(fast, example)
+    return run(fast, fresh(example))
 
 
 def undo(fast: nn.Module) -> None:

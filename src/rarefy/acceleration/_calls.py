@@ -48,14 +48,19 @@ def watch(model: nn.Module, example: Example) -> Calls:
     with undisturbed(model), torch.no_grad(), ExitStack() as stack:
         counter = register_module_forward_pre_hook(_count(calls, set(model.modules())))
         with counter:
-            run(model, example)
+            run(model, fresh(example))
         for module in model.modules():
             hook = module.register_forward_pre_hook(_note(calls), with_kwargs=True)
             stack.callback(hook.remove)
             stack.callback(module.register_forward_hook(_note_output(calls)).remove)
-        run(model, example)
+        run(model, fresh(example))
     calls.changed = put_back(before)
     return calls
+
+
+def fresh(example: Example) -> Example:
+    """The same values in tensors of their own, as the model may write into them."""
+    return _pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), example)
 
 
 Snapshot = dict[nn.Module, dict[str, Any]]

@@ -116,23 +116,27 @@ def _agrees(
     module: nn.Module, lane: UnitLane, arguments: Mapping[str, Argument], *, loose: bool
 ) -> bool:
     """Whether lane and module both answer such arguments, and the same."""
-    given = {
-        n: a.example() if isinstance(a, TensorLike) else _value(a) for n, a in arguments.items()
-    }
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
             with dense(module):
                 torch.manual_seed(0)
-                wanted = module(**given)
+                wanted = module(**_given(arguments))
             torch.manual_seed(0)
-            found = lane.call(module, (), given)
+            found = lane.call(module, (), _given(arguments))
         except Exception:  # whatever the user's code, or ours, raises for arguments it cannot take
             return False
     return found is not NO and close(found, wanted, loose=loose)
 
 
-def _value(argument: Argument) -> Any:  # noqa: ANN401 - any constant
-    return argument.value if isinstance(argument, Constant) else None
+def _given(arguments: Mapping[str, Argument]) -> dict[str, Any]:
+    """Fresh tensors each time, as the module may write into them, and always of the same values."""
+    given: dict[str, Any] = {}
+    for name, argument in arguments.items():
+        if isinstance(argument, TensorLike):
+            given[name] = argument.example()
+        elif isinstance(argument, Constant):
+            given[name] = argument.value
+    return given
 
 
 @contextlib.contextmanager
