@@ -59,18 +59,31 @@ def accelerated(
     """
     _check(model, goal, margin)
     check_precision(precision, data)
-    example = fresh(example)
+    with torch.inference_mode(False), torch.no_grad():
+        return _accelerated(model, fresh(example), stopwatch, Wish(goal, precision), margin, data)
+
+
+def _accelerated(
+    model: nn.Module,
+    example: Example,
+    stopwatch: Stopwatch | None,
+    wish: Wish,
+    margin: float,
+    data: Iterable[Any] | None,
+) -> nn.Module:
     fast = copied(model)
     swap(fast, None, root=True)
     vars(fast)["_rarefy_was_trainable"] = any(p.requires_grad for p in model.parameters())
-    rounding = None if precision == "float32" or data is None else Rounding(precision, fast, data)
-    wish = Wish(goal, precision, {} if rounding is None else rounding.kinds)
+    rounding = None
+    if wish.precision != "float32" and data is not None:
+        rounding = Rounding(wish.precision, fast, data)
+        wish = Wish(wish.goal, wish.precision, rounding.kinds)
     judge = Judge(margin, stopwatch or Stopwatch(), timings())
     findings = Findings()
-    with _left_as_it_was(fast), torch.no_grad():
+    with _left_as_it_was(fast):
         _search(fast, example, judge, wish, findings, rounding)
         times = share(fast, example, judge.stopwatch)
-        if goal == "latency" and findings.sparse() and times.fast > times.dense:
+        if wish.goal == "latency" and findings.sparse() and times.fast > times.dense:
             _undo(fast, findings, times.dense / times.fast)
             times = share(fast, example, judge.stopwatch)
         slimmed = settle(fast)

@@ -116,7 +116,7 @@ def apply_choices(model: nn.Module, chosen: Mapping[str, Any]) -> nn.Module:
         record = dict(chosen["record"])
         str(Explanation(record))
         _check_once(chosen)
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():
             for data in chosen["units"]:
                 _unit(fast, data)
             for data in chosen["leaves"]:

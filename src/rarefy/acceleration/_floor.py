@@ -64,7 +64,7 @@ def _leaf(
         if name not in findings.layers:
             findings.layers[name] = _row(name, module, plain_class(module).__name__, piece)
         return
-    row = findings.layers.get(name)
+    row = findings.layers.get(_known_as(model, module, findings) or name)
     if row is None:
         row = _timed(name, module, piece, calls, judge, wish)
         findings.layers[name] = row
@@ -82,6 +82,13 @@ def _leaf(
     if not captured:
         row.kept = True
         row.bytes_packed = lane.packs.packed(module, 0).numel()
+
+
+def _known_as(model: nn.Module, module: nn.Module, findings: Findings) -> str | None:
+    """The name under which the layer's weight has a row already; a tied one has several."""
+    named = dict(model.named_parameters(remove_duplicate=False))
+    weight = module._parameters["weight"]
+    return next((name for name in findings.layers if named.get(name) is weight), None)
 
 
 def _captured(model: nn.Module, path: str) -> bool:

@@ -121,7 +121,7 @@ class Packs:
         for source in sources:
             tensor = source.tensor(module)
             holder = source.holder(module)
-            seen.append((holder, source.key, tensor, tensor._version, tensor.data_ptr()))
+            seen.append((holder, source.key, tensor, _version(tensor), tensor.data_ptr()))
         self._names = [source.name for source in sources]
         self._edges = _edges(module, sources)
         self._seen = seen
@@ -140,7 +140,7 @@ class Packs:
                 return False
         for holder, key, tensor, version, address in self._seen:
             now = holder.get(key)
-            if now is not tensor or now.data_ptr() != address or now._version != version:
+            if now is not tensor or now.data_ptr() != address or _version(now) != version:
                 return self._look_again(module)
         return not self.stale
 
@@ -156,9 +156,9 @@ class Packs:
                 for name, there, (_, _, tensor, version, address) in zip(
                     self._names, now, self._seen, strict=True
                 )
-                if there is not tensor or there.data_ptr() != address or there._version != version
+                if there is not tensor or there.data_ptr() != address or _version(there) != version
             ]
-            state = tuple((0, 0) if t is None else (t._version, t.data_ptr()) for t in now)
+            state = tuple((0, 0) if t is None else (_version(t), t.data_ptr()) for t in now)
             replaced = any(t is not s[2] for t, s in zip(now, self._seen, strict=True))
             if not replaced and state != self._stale_at and self._same(module):
                 self.look(module)  # moved to shared memory, or written with equal values
@@ -210,6 +210,11 @@ class Packs:
                         fresh[number] = old.copy_(data)
             self.adopt(module, fresh)
             self._told = False
+
+
+def _version(tensor: Tensor) -> int:
+    """How often it was written to; tensors of inference mode do not tell."""
+    return -1 if tensor.is_inference() else tensor._version
 
 
 def _edges(
