@@ -18,7 +18,7 @@ def test_it_says_what_is_here(as_json, rarefy_):
     assert found["torch"]["threads"] == torch.get_num_threads()
     assert found["kernels"]["set"] == _native.kernel_set()
     assert found["kernels"]["status"] == _native.status()
-    assert set(found["extras"]) == {"demo", "plot", "data", "transformers", "onnx"}
+    assert set(found["extras"]) == {"bench", "data", "demo", "onnx", "plot", "transformers"}
     assert found["cpu"]["cores"] >= 1
     shown = rarefy_("doctor").stdout
     assert found["advice"][:20] in shown
@@ -84,7 +84,7 @@ def healthy(**more):
         ({}, "All well"),
         ({"kernels": {"set": None, "status": "RAREFY_KERNELS is 'x'"}}, "Unset RAREFY_KERNELS"),
         ({"kernels": {"set": "reference", "status": "no library"}}, "C++17"),
-        ({"kernels": {"set": "v3", "status": "k is switched off"}}, "report it"),
+        ({"kernels": {"set": "v3", "switched_off": ["k is switched off"]}}, "report it"),
         ({"torch": {"threads": 8}}, "OMP_NUM_THREADS=4"),
         ({"extras": {"demo": ["plotly"]}}, "pip install 'rarefy[demo]'"),
     ],

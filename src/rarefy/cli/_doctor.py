@@ -175,12 +175,12 @@ def _advice(found: dict[str, Any]) -> str:
     kernels, cpu, torch_ = found["kernels"], found["cpu"], found["torch"]
     if kernels["set"] is None:
         return "Unset RAREFY_KERNELS; nothing that ranks weights runs until then."
+    if kernels.get("switched_off"):
+        return "A compiled kernel is wrong on this machine and is not used: please report it."
     if kernels["set"] == "reference" and "RAREFY_KERNELS" not in os.environ:
         return (
             "Everything works, more slowly: install rarefy again where there is a C++17 compiler."
         )
-    if "switched off" in kernels["status"]:
-        return "A compiled kernel is wrong on this machine and is not used: please report it."
     if torch_["threads"] > cpu["cores"]:
         return f"torch has more threads than cores: set OMP_NUM_THREADS={cpu['cores']}."
     if found["extras"].get("demo"):
