@@ -7,12 +7,12 @@
 namespace rarefy {
 namespace {
 
-// Bytes of generated code, values included, that an entry takes.
-constexpr int64_t kCodeOfEntry = 14;
 // Some 240 rows: long enough to group them by like counts, short enough for threads to share.
 constexpr int64_t kBlocksOfRange = 8;
 // Tokens that the form for some rows is made for.
 constexpr int64_t kSomeRows = 4;
+// What the forms of low precision are made for.
+constexpr int64_t kLowTokens[LayerWeight::kLowForms] = {1, 4, 16, 128};
 // Offsets of lines are 32 bits of bytes.
 constexpr int64_t kMostFeatures = (int64_t(1) << 31) / 64 - 1;
 
@@ -68,6 +68,18 @@ std::unique_ptr<LayerWeight::Rows> rows_of(const Tiles& tiles, const char* set, 
       made->until.push_back(made->until.back() + range.few->work(p) + 1);
     }
     made->ranges.push_back(std::move(range));
+  }
+  return made;
+}
+
+std::unique_ptr<LayerWeight::Low> low_of(const Section& section, const char* set, int64_t tokens,
+                                         std::string& error) {
+  auto made = std::make_unique<LayerWeight::Low>();
+  made->window = Window::make(section.data, section.size, WindowWish{set, "", tokens}, error);
+  if (!made->window) return nullptr;
+  made->until.assign(1, 0);
+  for (int u = 0; u < made->window->units(); ++u) {
+    made->until.push_back(made->until.back() + made->window->work(u) + 1);
   }
   return made;
 }
@@ -139,12 +151,16 @@ bool LinearChain::load(const Container& container, std::string& error) {
 
 bool LinearChain::load_weight(const Container& container, const Step& step, Layer& layer,
                               std::string& error) {
-  const Section* section = container.find(step.section, "tiles", error);
+  const size_t count = container.sections.size(), at = step.section;
+  const bool low = at < count && container.sections[at].kind == "quantized";
+  const Section* section = container.find(step.section, low ? "quantized" : "tiles", error);
   if (!section) return false;
   std::unique_ptr<LayerWeight>& weight = weights_[step.section];
   if (!weight) {
     weight = std::make_unique<LayerWeight>();
-    if (!Tiles::view(section->data, section->size, weight->tiles, error)) return false;
+    const bool good = low ? load_low(*section, *weight, error)
+                          : Tiles::view(section->data, section->size, weight->tiles, error);
+    if (!good) return false;
     entries_ += weight->tiles.nonzero;
   }
   const Tiles& tiles = weight->tiles;
@@ -155,6 +171,18 @@ bool LinearChain::load_weight(const Container& container, const Step& step, Laye
     return false;
   }
   layer.weight = weight.get();
+  return true;
+}
+
+// Of its tiles only the sizes are told.
+bool LinearChain::load_low(const Section& section, LayerWeight& weight, std::string& error) {
+  Quantized numbers;
+  if (!Quantized::read(section.data, section.size, numbers, error)) return false;
+  weight.low = section;
+  weight.tiles.rows = numbers.rows;
+  weight.tiles.columns = numbers.columns;
+  weight.tiles.nonzero = numbers.nonzero();
+  low_ = true;
   return true;
 }
 
@@ -214,7 +242,8 @@ int LinearChain::run(const Chain& chain, const rarefy_tensor* inputs, rarefy_ten
   const Job job{chain, inputs, outputs, tokens, way_of(chain, tokens, threads), *scratch};
   std::string error;
   const bool there = prepare(job, error);
-  if (there) job.way.rows ? run_few(job) : run_lines(job);
+  if (there) (this->*(low_ ? &LinearChain::run_low
+                           : job.way.rows ? &LinearChain::run_few : &LinearChain::run_lines))(job);
   shelf_.put(std::move(scratch));
   return there ? kDone : kNoKernel;
 }
@@ -232,6 +261,7 @@ Way LinearChain::way_of(const Chain& chain, int64_t tokens, int threads) const {
 }
 
 bool LinearChain::prepare(const Job& job, std::string& error) {
+  if (low_) return prepare_low(job.tokens, error);
   const char* const set = set_.c_str();
   for (Layer& layer : layers_) {
     LayerWeight* weight = layer.weight;
@@ -246,6 +276,23 @@ bool LinearChain::prepare(const Job& job, std::string& error) {
     if (!lines.get([&] { return lines_of(weight->tiles, set, job.way.interpreted, error); })) {
       return false;
     }
+  }
+  return true;
+}
+
+bool LinearChain::prepare_low(int64_t tokens, std::string& error) {
+  const char* const set = set_.c_str();
+  const int form = LayerWeight::low_form(tokens);
+  for (Layer& layer : layers_) {
+    LayerWeight* weight = layer.weight;
+    if (!weight) continue;
+    const bool there =
+        weight->low.data
+            ? weight->low_forms[form].get(
+                  [&] { return low_of(weight->low, set, kLowTokens[form], error); }) != nullptr
+            : weight->some_rows.get(
+                  [&] { return rows_of(weight->tiles, set, kSomeRows, error); }) != nullptr;
+    if (!there) return false;
   }
   return true;
 }

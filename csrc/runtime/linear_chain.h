@@ -5,9 +5,12 @@
 // entry and back on exit. Threads take whole groups of 16 tokens through the entire chain, or share
 // the rows of each product.
 //
+// A chain that has a weight of low precision keeps rows at any number of tokens (linear_low.cpp).
+//
 // What a number comes out as depends on the tokens of the call only in this: one row, some rows, or
 // lines. It does not depend on the threads, nor on who takes which share, nor on which product of
-// lines is taken: all add up a row's columns in their order.
+// lines is taken: all add up a row's columns in their order. (A product of bfloat16 or float16 is
+// that of whichever form was measured fastest for about so many tokens in this process.)
 #pragma once
 
 #include <memory>
@@ -22,6 +25,7 @@
 #include "linear_way.h"
 #include "phases.h"
 #include "product.h"
+#include "window.h"
 #include "workspace.h"
 
 namespace rarefy {
@@ -52,9 +56,23 @@ struct LayerWeight {
              int64_t y_stride, int64_t tokens, const float* bias, bool relu) const;
   };
 
-  Tiles tiles;
+  // Low precision, for about so many tokens.
+  struct Low {
+    std::unique_ptr<Window> window;
+    std::vector<int64_t> until;  // work of units [0, i)
+  };
+  static constexpr int kLowForms = 4;
+  // Which of them is for calls of so many tokens.
+  static int low_form(int64_t tokens) {
+    return tokens <= 1 ? 0 : tokens <= 4 ? 1 : tokens <= 16 ? 2 : 3;
+  }
+
+  Tiles tiles;  // unless it is in low precision
   Lazy<Lines> generated, interpreted;
   Lazy<Rows> one_row, some_rows;
+
+  Section low;  // if it is
+  Lazy<Low> low_forms[kLowForms];
 };
 
 // The numbers of one step of the program.
@@ -78,6 +96,7 @@ class LinearChain {
   // What a call works in.
   struct Scratch {
     Floats arena;
+    Floats prepared;  // tokens as a weight of low precision reads them
     Phases phases;
   };
 
@@ -94,18 +113,22 @@ class LinearChain {
  private:
   friend class LinesRun;
   friend class FewRun;
+  friend class LowRun;
 
   bool load(const Container& container, std::string& error);
   bool load_weight(const Container& container, const Step& step, Layer& layer,
                    std::string& error);
+  bool load_low(const Section& section, LayerWeight& weight, std::string& error);
   int check(const rarefy_tensor* inputs, const rarefy_tensor* outputs, int64_t& tokens) const;
   int run(const Chain& chain, const rarefy_tensor* inputs, rarefy_tensor* outputs, int64_t tokens,
           int threads);
   bool prepare(const Job& job, std::string& error);
+  bool prepare_low(int64_t tokens, std::string& error);
   Way way_of(const Chain& chain, int64_t tokens, int threads) const;
 
   void run_lines(const Job& job) const;
   void run_few(const Job& job) const;
+  void run_low(const Job& job) const;
 
   Program program_;
   std::string set_;
@@ -113,6 +136,7 @@ class LinearChain {
   std::vector<std::unique_ptr<LayerWeight>> weights_;  // by section; null where it is none
   std::vector<Layer> layers_;                          // by step
   int64_t entries_ = 0;                                // of all weights
+  bool low_ = false;                                   // one is in low precision
   bool fixed_ = false;                                 // all sizes are known from the text
   Chain chain_;                                        // where they are
   Shelf<Scratch> shelf_;

@@ -6,8 +6,9 @@
 
 namespace {
 
-Net feed_forward(int64_t features, int64_t inner, double density) {
+Net feed_forward(int64_t features, int64_t inner, double density, bool low = false) {
   Net net;
+  net.low = low;
   const int x = net.step("input", features, "rank=2");
   const int h = net.linear(x, inner, density, true);
   const int g = net.step("gelu", inner, "r" + std::to_string(h));
@@ -21,8 +22,8 @@ Net feed_forward(int64_t features, int64_t inner, double density) {
 }
 
 // Eight threads call one plan at once; each gets the bits that one alone gets.
-void test_callers(const char* set) {
-  const Net net = feed_forward(61, 130, 0.3);
+void test_callers(const char* set, bool low) {
+  const Net net = feed_forward(61, 130, 0.3, low);
   rarefy::Floats memory;
   rarefy::Program program;
   const auto chain = chain_of(net, set, memory, program);
@@ -193,7 +194,8 @@ void test_calls(const char* set) {
   empty.text += "output r1\noutput r2\n";
   test_net(empty, 2, set, {0, 1, 4, 5, 50});
   test_operands(set);
-  test_callers(set);
+  test_callers(set, false);
+  test_callers(set, true);
   test_wrong_calls(set);
   test_broken_containers(set);
   test_not_numbers(set);

@@ -74,18 +74,31 @@ def test_for_memory_every_sparse_layer_is_taken(unit):
     assert all(row.kept for row in choice.layers.values())
 
 
-def test_a_rounded_weight_is_taken_where_it_is_faster(unit):
+@pytest.mark.parametrize(
+    ("fastest", "precision"),
+    [
+        ("whole", {"0.weight": "int8"}),
+        ("whole in low precision", {"0.weight": "int8", "2.weight": "int8"}),
+        ("whole in float32", {}),
+    ],
+)
+def test_values_are_rounded_where_that_is_faster(unit, fastest, precision):
     class Rounded(Told):
+        """The first layer is faster in int8, the second in float32."""
+
         def compare(self, calls):
             if "int8" in calls:
-                return {"dense": 1.0, "float32": 0.5, "int8": 0.25}
-            return super().compare(calls)
+                self.turn = not getattr(self, "turn", False)
+                return {"dense": 1.0, "float32": 0.5, "int8": 0.25 if self.turn else 0.6}
+            return {**dict.fromkeys(calls, 1.0), fastest: 0.4}
 
-    wish = Wish(precision="int8", rounded={"0.weight": "int8"})
-    choice = chosen(unit, Rounded([0.5], whole=0.4), wish)
-    assert choice.precision == {"0.weight": "int8"}
+    kinds = ("int8",)
+    wish = Wish(precision="int8", rounded={"0.weight": kinds, "2.weight": kinds})
+    choice = chosen(unit, Rounded([]), wish)
+    assert choice.precision == precision
     assert choice.layers["0.weight"].sparse == 0.25
-    assert choice.layers["2.weight"].precision == "float32"
+    assert choice.layers["2.weight"].precision == precision.get("2.weight", "float32")
+    assert "one chain" in choice.chains[0].why
 
 
 def test_a_layer_with_too_few_zeros_is_not_timed(mlp, unit_of):

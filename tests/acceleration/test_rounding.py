@@ -23,7 +23,7 @@ def data():
 
 
 @pytest.mark.parametrize(
-    ("precision", "kinds"), [("int8", {"w8a8", "w8a16"}), ("bfloat16", {"bf16"})]
+    ("precision", "kinds"), [("int8", ("w8a8", "w8a16")), ("bfloat16", ("bf16", "f16"))]
 )
 def test_layers_of_a_traced_module_get_a_kind_and_its_measured_error(
     model, data, unit_of, precision, kinds
@@ -31,8 +31,27 @@ def test_layers_of_a_traced_module_get_a_kind_and_its_measured_error(
     rounding = Rounding(precision, model, data)
     rounding.look_at(unit_of(model, input=(8, 64)))
     assert set(rounding.kinds) == {"0.weight", "2.weight"}
-    assert set(rounding.kinds.values()) <= kinds
+    assert set(rounding.kinds.values()) == {kinds}
     assert all("changes its output by" in why for why in rounding.why.values())
+
+
+def test_what_makes_a_region_one_of_images_is_left_to_torch(thinned, unit_of):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 16))
+    swap(thinned(model), None)
+    rounding = Rounding("int8", model, [torch.randn(8, 4, 16) for _ in range(2)])
+    unit = unit_of(model, input=(8, 4, 16))
+    rounding.look_at(unit)
+    assert set(rounding.kinds) == {"1.weight", "3.weight"}
+    assert "flatten" not in {part.op for piece in unit.pieces.values() for part in piece.parts}
+
+
+def test_a_chain_of_convolutions_is_not_rounded(thinned, unit_of):
+    layers = (nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 36, 4))
+    model = nn.Sequential(*layers)
+    swap(thinned(model), None)
+    rounding = Rounding("int8", model, [torch.randn(2, 3, 8, 8)])
+    rounding.look_at(unit_of(model, input=(2, 3, 8, 8)))
+    assert rounding.kinds == {}
 
 
 def test_single_layers_are_decided_the_same_way(model, data):

@@ -1,6 +1,7 @@
 """Products in low precision: by hand, the same bits as the library's, calibration and choice."""
 
 import ctypes
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from rarefy import _native
 from rarefy.errors import EvidenceError
-from rarefy.kernels import _low_precision
+from rarefy.kernels import _low_precision, floats, join, pack, twin
 from rarefy.kernels._low_precision import (
     calibrate,
     low_linear,
@@ -17,6 +18,7 @@ from rarefy.kernels._low_precision import (
     rounded_tokens,
 )
 from rarefy.kernels._quantized import KINDS, OWN_SCALES, Calibration, read_quantized
+from rarefy.kernels._runtime import Native, is_here
 
 
 def weight_of(matrix, kind, calibration=OWN_SCALES):
@@ -189,3 +191,43 @@ def test_precisions_are_kinds():
     matrix = sparse(4, 9)
     for name, kind in (("int8", "w8a8"), ("bfloat16", "bf16")):
         assert torch.equal(quantize(matrix, None, name).data, quantize(matrix, None, kind).data)
+
+
+CHAIN = """rarefy 1
+input r0 rank=2
+linear r1 r0 w=0:130x61 b=1
+gelu r2 r1
+linear r3 r2 w=2:61x130 b=3
+add r4 r3 r0
+norm r5 r4 p=4:61 eps=1e-05
+linear r6 r5 w=5:40x61 b=-
+output r6
+output r4"""
+
+
+@pytest.mark.native
+@pytest.mark.skipif(not is_here(), reason="the library does not run chains")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("last", ["quantized", "tiles"])
+def test_a_chain_of_low_precision_runs_in_the_library(kind, last):
+    torch.manual_seed(0)
+    up, down, out = (sparse(*shape) / 4 for shape in ((130, 61), (61, 130), (40, 61)))
+    sections = [
+        *(quantize(up, None, kind), floats(torch.randn(130))),
+        *(quantize(down, None, kind), floats(torch.randn(61)), floats(torch.randn(122))),
+        quantize(out, None, kind) if last == "quantized" else pack(out),
+    ]
+    native, packed = Native(join(sections), CHAIN), join(sections)
+    before = torch.get_num_threads()
+    try:
+        for tokens, threads in itertools.product((0, 1, 3, 16, 65, 200), (1, 2, 4)):
+            torch.set_num_threads(threads)
+            x = torch.randn(tokens, 61)
+            found = native.run([x])
+            for ours, theirs in zip(found, twin([x], packed, CHAIN), strict=True):
+                # What was rounded once before may now be rounded to the number beside it.
+                assert float((ours - theirs).norm()) <= 0.004 * float(theirs.norm())
+            again = native.run([x])
+            assert all(torch.equal(one, two) for one, two in zip(found, again, strict=True))
+    finally:
+        torch.set_num_threads(before)

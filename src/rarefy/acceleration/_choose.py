@@ -24,8 +24,8 @@ class Wish:
 
     goal: str = "latency"
     precision: str = "float32"
-    rounded: Mapping[str, str] = field(default_factory=dict)
-    """The kind that a weight may be rounded to, by its name in the model."""
+    rounded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The kinds that a weight may be rounded to, by its name in the model."""
 
 
 @dataclass(slots=True)
@@ -36,6 +36,8 @@ class Choice:
     """The nodes of each chain."""
     precision: dict[str, str] = field(default_factory=dict)
     """How values are kept, by the weight's name in the unit; float32 where it is not told."""
+    rounded: dict[str, str] = field(default_factory=dict)
+    """The fastest kind that a weight may be rounded to."""
     layers: dict[str, LayerRow] = field(default_factory=dict)
     """By the weight's name in the unit."""
     chains: list[ChainRow] = field(default_factory=list)
@@ -97,13 +99,14 @@ def _alone(
 def _time(
     row: LayerRow, piece: Piece, unit: Unit, judge: Judge, wish: Wish, choice: Choice
 ) -> None:
-    rounded = wish.rounded.get(row.name)
-    kinds = ("float32",) if rounded is None else ("float32", rounded)
+    kinds = ("float32", *wish.rounded.get(row.name, ()))
     seconds = judge.layer(piece, unit.module, row.input, kinds)
     best = min(kinds, key=seconds.__getitem__)
     row.dense, row.sparse, row.precision = seconds["dense"], seconds[best], best
-    if best != "float32" and piece.layer is not None:
-        choice.precision[piece.layer.name] = best
+    if len(kinds) > 1 and piece.layer is not None:
+        choice.rounded[piece.layer.name] = min(kinds[1:], key=seconds.__getitem__)
+        if best != "float32":
+            choice.precision[piece.layer.name] = best
 
 
 def _decide(
@@ -115,18 +118,52 @@ def _decide(
         if (layer := unit.pieces[node].layer) is not None
     }
     losers = {n for n, row in rows.items() if not _won(row, judge)}
-    variants: dict[str, list[list[fx.Node]]] = {"dense": [], "whole": [list(region)]}
+    ways = {"dense": _Way([], {}), "whole": _Way([list(region)], choice.precision)}
     if losers and wish.goal != "memory":
         rest = {n: unit.pieces[n] for n in region if n not in losers}
         cut = [r for r in regions(region, rest) if any(_candidate(choice, unit, n) for n in r)]
         if cut:
-            variants["cut"] = cut
-    seconds = _seconds(unit, region, variants, judge, choice, list(rows.values()))
-    best = min((name for name in variants if name != "dense"), key=seconds.__getitem__)
+            ways["cut"] = _Way(cut, choice.precision)
+    ways |= _unmixed(unit, region, choice)
+    seconds = _seconds(unit, region, ways, judge, list(rows.values()))
+    best = min((name for name in ways if name != "dense"), key=seconds.__getitem__)
     kept = wish.goal == "memory" or judge.wins(seconds[best], seconds["dense"])
-    taken = variants[best] if kept else []
+    taken = ways[best].parts if kept else []
+    if kept:
+        choice.precision = dict(ways[best].precision)
+        for node, row in rows.items():
+            row.precision = choice.precision.get(_name(unit, node), "float32")
     _note(unit, region, taken, seconds, best, kept, rows, choice, judge)
     choice.regions += taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to run a region: as these chains, with values kept so."""
+
+    parts: list[list[fx.Node]]
+    precision: dict[str, str]
+
+
+def _name(unit: Unit, node: fx.Node) -> str:
+    layer = unit.pieces[node].layer
+    return "" if layer is None else layer.name
+
+
+def _unmixed(unit: Unit, region: Sequence[fx.Node], choice: Choice) -> dict[str, _Way]:
+    """Where some layers were faster in low precision and some were not: all so, or none.
+
+    In one chain both lie in memory as low precision wants them, which float32 pays for.
+    """
+    names = [_name(unit, node) for node in region if _candidate(choice, unit, node)]
+    if len({name in choice.precision for name in names}) < 2:
+        return {}
+    rounded = {name: choice.rounded[name] for name in names if name in choice.rounded}
+    none = {name: kind for name, kind in choice.precision.items() if name not in names}
+    return {
+        "whole in low precision": _Way([list(region)], choice.precision | rounded),
+        "whole in float32": _Way([list(region)], none),
+    }
 
 
 def _won(row: LayerRow, judge: Judge) -> bool:
@@ -136,14 +173,13 @@ def _won(row: LayerRow, judge: Judge) -> bool:
 def _seconds(
     unit: Unit,
     region: Sequence[fx.Node],
-    variants: Mapping[str, Sequence[Sequence[fx.Node]]],
+    ways: Mapping[str, _Way],
     judge: Judge,
-    choice: Choice,
     rows: Sequence[LayerRow],
 ) -> dict[str, float]:
     scripts = {}
-    for name, parts in variants.items():
-        script, made, inputs = excerpt(unit, region, parts, choice.precision)
+    for name, way in ways.items():
+        script, made, inputs = excerpt(unit, region, way.parts, way.precision)
         scripts[name] = (script, [one.chain for one in made])
     shapes = [unit.size_or_shape(node) for node in inputs]
     return judge.variants(scripts, unit.module, shapes, [row.density for row in rows])
@@ -162,7 +198,7 @@ def _note(
 ) -> None:
     """Write down the outcome for the region and its layers."""
     times = seconds["dense"] / seconds[best]
-    told = f"{times:.2f}x dense as {'one chain' if best == 'whole' else 'chains between'}"
+    told = f"{times:.2f}x dense as {'chains between' if best == 'cut' else 'one chain'}"
     why = told if kept else f"{told}; {1 + judge.margin:g}x is wanted"
     for part in taken or [list(region)]:
         steps = [p.op for n in part for p in unit.pieces[n].parts]

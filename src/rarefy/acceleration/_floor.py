@@ -118,8 +118,7 @@ def _timed(
         return row
     row.input = calls.shapes.get(module, ())
     row.stride, row.pad = (piece.parts[0].options.get(key) for key in ("stride", "pad"))
-    rounded = wish.rounded.get(name)
-    kinds = ("float32",) if rounded is None else ("float32", rounded)
+    kinds = ("float32", *wish.rounded.get(name, ()))
     try:
         seconds = judge.layer(piece, module, row.input, kinds)
     except TargetError as error:

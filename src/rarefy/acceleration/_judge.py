@@ -120,7 +120,7 @@ class Judge:
         """
         told = [f"{torch.get_num_threads()} {[round(bucket(d), 4) for d in densities]} {shapes}"]
         told += [
-            f"{name} {script} {[c.program for c in chains]}"
+            f"{name} {script} {[(c.program, [r.precision for r in c.recipes]) for c in chains]}"
             for name, (script, chains) in scripts.items()
         ]
         key = f"region {hashlib.sha256(chr(10).join(told).encode()).hexdigest()[:32]}"

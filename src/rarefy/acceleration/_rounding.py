@@ -18,16 +18,20 @@ from rarefy.acceleration._leaf import leaf_piece
 from rarefy.acceleration._piece import Layer
 from rarefy.acceleration._precision import answer
 from rarefy.acceleration._prepare import Unit, accepts, tapped
+from rarefy.acceleration._regions import regions
 from rarefy.acceleration._rows import DENSE
 from rarefy.acceleration._sources import density_of
 from rarefy.errors import RarefyError
 from rarefy.kernels import quantize_within
 
-KINDS = {"int8": ("w8a8", "w8a16"), "bfloat16": ("bf16",)}
-"""Kinds of weight that a precision allows, cheapest first."""
+KINDS = {"int8": ("w8a8", "w8a16"), "bfloat16": ("bf16", "f16")}
+"""Kinds of weight that a precision allows. float16 has no room for large numbers, but rows and
+tokens have scales; where the CPU computes in it, it is more exact than bfloat16, and often faster.
+"""
 BOUND = 0.02
 """Largest relative error of a layer's output; int8 usually makes 0.6 to 1 %."""
 
+_OF_IMAGES = frozenset({"flatten", "max_pool", "mean"})
 _BATCHES = 4
 _TOKENS = 256
 """Tokens of a batch that are looked at in each layer."""
@@ -40,20 +44,28 @@ class Rounding:
     precision: str
     model: nn.Module
     data: Iterable[Any]
-    kinds: dict[str, str] = field(default_factory=dict)
-    """The cheapest kind whose measured error is small enough."""
+    kinds: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The kinds whose measured error is small enough; the fastest of them is taken."""
     why: dict[str, str] = field(default_factory=dict)
     """What was measured; or why a layer stays in float32."""
 
     def look_at(self, unit: Unit) -> None:
-        """Decide for the linear layers of a traced module."""
-        nodes = {
-            node: piece.layer
-            for node, piece in unit.pieces.items()
-            if piece.layer is not None
-            and piece.layer.op == "linear"
-            and density_of(piece.layer.source.tensor(unit.module)) <= DENSE
-        }
+        """Decide for the linear layers of a traced module, but those in a chain of convolutions.
+
+        Chains of images have no weights of low precision. Where a region has no convolution, what
+        makes it one of images (a flatten, say) is left to torch.
+        """
+        nodes: dict[fx.Node, Layer] = {}
+        for region in regions(unit.nodes, unit.pieces):
+            ops = {node: {part.op for part in unit.pieces[node].parts} for node in region}
+            if any("conv" in found for found in ops.values()):
+                continue
+            for node in region:
+                layer = unit.pieces[node].layer
+                if ops[node] & _OF_IMAGES:
+                    del unit.pieces[node]
+                elif layer and density_of(layer.source.tensor(unit.module)) <= DENSE:
+                    nodes[node] = layer
         seen: dict[fx.Node, list[Tensor]] = {node: [] for node in nodes}
         if nodes:
             self._run([unit.module], _tap(unit, seen))
@@ -92,13 +104,16 @@ class Rounding:
             return
         weight = layer.source.tensor(module)
         matrix = weight.t().contiguous() if layer.turned else weight
-        try:
-            chosen = quantize_within(matrix, None, torch.cat(seen), BOUND, KINDS[self.precision])
-        except RarefyError as error:
-            self.why[name] = f"stays in float32: {str(error).split(' Keep')[0]}"
-            return
-        self.kinds[name] = chosen.kind
-        self.why[name] = f"{chosen.kind} changes its output by {chosen.error:.2%}"
+        tokens, found, errors = torch.cat(seen), [], []
+        for kind in KINDS[self.precision]:
+            try:
+                chosen = quantize_within(matrix, None, tokens, BOUND, (kind,))
+            except RarefyError as error:
+                errors.append(str(error).split(" Keep")[0])
+                continue
+            found.append(f"{kind} changes its output by {chosen.error:.2%}")
+            self.kinds[name] = (*self.kinds.get(name, ()), kind)
+        self.why[name] = ", ".join(found) or f"stays in float32: {errors[0]}"
 
 
 def _tap(unit: Unit, seen: dict[fx.Node, list[Tensor]]) -> Callable[..., None]:
