@@ -94,3 +94,53 @@ def test_values_of_another_shape_or_dtype_are_refused(lean, dense, values):
     with pytest.raises(TargetError, match=r"shape \(32, 64\)"):
         lean.data = values
     assert torch.equal(lean.dense(), dense)
+
+
+def through_a_slice(weight):
+    weight[2:4].fill_(3)
+
+
+def through_a_view(weight):
+    weight.view(-1)[70] = 5
+
+
+def through_a_transpose(weight):
+    weight.t().mul_(2)
+
+
+def through_a_view_of_an_alias(weight):
+    weight.detach()[0].zero_()
+
+
+WRITES = [through_a_slice, through_a_view, through_a_transpose, through_a_view_of_an_alias]
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_what_is_written_through_a_view_is_packed(lean, dense, write, mode):
+    for _ in range(2):
+        before = lean.stamp
+        with mode():
+            write(lean)
+            write(dense)
+        assert lean.stamp != before
+        assert torch.equal(lean.dense(), dense)
+        assert torch.equal(copy.deepcopy(lean).dense(), dense)
+        with torch.no_grad():
+            assert torch.equal(lean.clone() + 0, dense)
+
+
+def test_a_view_that_was_kept_is_written_to_later(lean, dense):
+    view = lean.view(-1)
+    for place in range(3):
+        with torch.no_grad():
+            view[place] = 7
+            dense.view(-1)[place] = 7
+        assert torch.equal(copy.copy(lean.section.data), pack(dense).data)
+
+
+def test_values_come_as_an_array_or_lists(lean, dense):
+    assert lean.tolist() == dense.tolist()
+    assert (lean.numpy() == dense.numpy()).all()
+    lean.numpy()[:] = 3
+    assert torch.equal(lean.dense(), dense)

@@ -36,24 +36,41 @@ _SAME = (torch.ops.aten.detach.default, torch.ops.aten.alias.default, torch.ops.
 class _Held:
     """The values of a weight and of all tensors that share its memory."""
 
-    __slots__ = ("dense", "packed", "reads")
+    __slots__ = ("dense", "packed", "reads", "turned", "version", "writes")
 
-    def __init__(self, packed: Tensor) -> None:
+    def __init__(self, packed: Tensor, turned: bool) -> None:
         self.packed = packed
+        self.turned = turned
         self.dense: Tensor | None = None
+        """Kept once somebody may hold a view of it, who may write to it."""
+        self.version = 0
+        """That of the weight when ``dense`` held the values of ``packed``."""
         self.reads = 0
+        self.writes = 0
+
+    def write(self, values: Tensor) -> None:
+        self.packed = pack(values.t().contiguous() if self.turned else values).data
+        self.dense = None
+        self.writes += 1
+
+    def take_over(self, version: int) -> None:
+        """Pack what was written through a view of the dense values, which the weight counts."""
+        dense = self.dense
+        if dense is not None and self.version != version:
+            self.write(dense)
+            self.dense, self.version = dense, version
 
 
 class LeanWeight(Tensor):
     """A float32 weight that is made dense whenever something but its chain reads it.
 
     To torch it is a parameter as any other: it has its shape and dtype, every operation gives
-    what it gives for the dense weight, and what is written to it is packed. From the second
-    reading on the dense values stay: whoever reads a weight in each call shall not wait for it.
+    what it gives for the dense weight, and what is written to it or to a view of it is packed.
+    From the second reading on, or once there is a view, the dense values stay: whoever reads a
+    weight in each call shall not wait for it.
     """
 
     _held: _Held
-    _turned: bool
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
@@ -63,11 +80,12 @@ class LeanWeight(Tensor):
         made: LeanWeight = torch.Tensor._make_wrapper_subclass(
             cls, tuple(shape), dtype=torch.float32, device=packed.device, requires_grad=False
         )
-        made._held, made._turned = _Held(packed), turned
+        made._held = _Held(packed, turned)
         return made
 
     @property
     def _bytes(self) -> Tensor:
+        self._held.take_over(self._count)
         return self._held.packed
 
     @property
@@ -78,7 +96,16 @@ class LeanWeight(Tensor):
     @property
     def turned(self) -> bool:
         """Whether inputs come first, as in GPT-2's Conv1D."""
-        return self._turned
+        return self._held.turned
+
+    @property
+    def _count(self) -> int:
+        return -1 if self.is_inference() else self._version
+
+    @property
+    def stamp(self) -> tuple[int, ...]:
+        """Something else after every write, to it or to a view of it."""
+        return self._count, self._held.writes
 
     def move_to(self, packed: Tensor) -> None:
         """Take these bytes for the same values, so that the own ones can go."""
@@ -86,14 +113,29 @@ class LeanWeight(Tensor):
 
     def dense(self) -> Tensor:
         """The values; not to be written to."""
+        return self._dense(stays=False)
+
+    def _dense(self, stays: bool) -> Tensor:
         held = self._held
         if held.dense is not None:
             return held.dense
-        made: Tensor = torch.ops.rarefy.dense_weight(held.packed, self.shape, self._turned)
+        with torch.inference_mode(False), torch.no_grad():
+            made: Tensor = torch.ops.rarefy.dense_weight(held.packed, self.shape, held.turned)
         held.reads += 1
-        if held.reads > 1 and type(held.packed) is Tensor:  # not while it is traced
-            held.dense = made
+        if (stays or held.reads > 1) and type(held.packed) is Tensor:  # not while it is traced
+            held.dense, held.version = made, self._count
         return made
+
+    def _viewed(self) -> Tensor:
+        return self._dense(stays=True)
+
+    def numpy(self, *, force: bool = False) -> Any:  # noqa: ANN401 - an array, as the base gives
+        """A copy of the values."""
+        return self.dense().clone().numpy(force=force)
+
+    def tolist(self) -> Any:  # noqa: ANN401 - lists of lists, as the base gives
+        """The values."""
+        return self.dense().tolist()
 
     @property
     def data(self) -> Tensor:
@@ -108,11 +150,7 @@ class LeanWeight(Tensor):
                 f"found {values.dtype} of shape {tuple(values.shape)} on {values.device}. Put a "
                 "new nn.Parameter in its place, or convert the whole model with .to()."
             )
-        self._write(values)
-
-    def _write(self, values: Tensor) -> None:
-        self._held.packed = pack(values.t().contiguous() if self._turned else values).data
-        self._held.dense = None
+        self._held.write(values)
 
     def data_ptr(self) -> int:
         """Address of the packed bytes."""
@@ -134,17 +172,21 @@ class LeanWeight(Tensor):
     ) -> Any:  # noqa: ANN401 - whatever the operation gives
         del types
         if func in _SAME and isinstance(args[0], LeanWeight):
-            made = cls(args[0]._bytes, args[0].shape, args[0]._turned)
+            with torch.inference_mode(False):  # so that it shares the count of writes
+                made = cls(args[0]._bytes, args[0].shape, args[0].turned)
             if func is not torch.ops.aten.clone.default:
                 made._held = args[0]._held
             return made
-        if func._schema.is_mutable:  # type: ignore[attr-defined]  # an operation of torch's
+        schema = func._schema  # type: ignore[attr-defined]  # an operation of torch's
+        if schema.is_mutable:
             return _write(func, args, kwargs or {})
-        plain, named = _pytree.tree_map_only(LeanWeight, LeanWeight.dense, (args, kwargs or {}))
+        views = any(returned.alias_info is not None for returned in schema.returns)
+        values = LeanWeight._viewed if views else LeanWeight.dense
+        plain, named = _pytree.tree_map_only(LeanWeight, values, (args, kwargs or {}))
         return func(*plain, **named)
 
     def __tensor_flatten__(self) -> tuple[list[str], tuple[Any, ...]]:
-        return ["_bytes"], (tuple(self.shape), self._turned)
+        return ["_bytes"], (tuple(self.shape), self.turned)
 
     @staticmethod
     def __tensor_unflatten__(
@@ -156,13 +198,13 @@ class LeanWeight(Tensor):
     def __deepcopy__(self, memo: dict[int, Any]) -> LeanWeight:
         if id(self) not in memo:
             # Nobody writes to packed bytes: both may read the same.
-            memo[id(self)] = lean_parameter(self._bytes, self.shape, self._turned)
+            memo[id(self)] = lean_parameter(self._bytes, self.shape, self.turned)
         return memo[id(self)]  # type: ignore[no-any-return]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as the base has it
         del protocol
         # Not as a tensor: it is a view of the chain's bytes, whose memory would all go along.
-        return _from_bytes, (self._bytes.numpy().tobytes(), tuple(self.shape), self._turned)
+        return _from_bytes, (self._bytes.numpy().tobytes(), tuple(self.shape), self.turned)
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]  # noqa: ANN401 - torch passes one
         return f"LeanWeight(shape={tuple(self.shape)}, {self.held} bytes)"
@@ -178,7 +220,7 @@ def _write(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     result = func(*plain, **named)
     for old, new in zip(args, plain, strict=True):
         if isinstance(old, LeanWeight):
-            old._write(new)
+            old._held.write(new)
     return args[0] if isinstance(args[0], LeanWeight) else result
 
 

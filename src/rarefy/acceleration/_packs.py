@@ -20,7 +20,8 @@ from rarefy.kernels import Plan, join, read
 BUFFER = "_rarefy_packed_"
 """Packed bytes are buffers of this name, so that tools see their memory; never in a state dict."""
 
-_Seen = tuple[dict[str, Tensor | None], str, Tensor, int, int]
+_Stamp = tuple[int, ...]
+_Seen = tuple[dict[str, Tensor | None], str, Tensor, _Stamp]
 
 
 class Packs:
@@ -43,7 +44,7 @@ class Packs:
         """Why the packed weights are not those of the model."""
         self._seen: list[_Seen] = []
         self._edges: list[tuple[dict[str, nn.Module | None], str, nn.Module]] = []
-        self._stale_at: tuple[tuple[int, int], ...] = ()
+        self._stale_at: tuple[_Stamp, ...] = ()
         self._told = False
         self.lock = threading.RLock()
 
@@ -121,7 +122,7 @@ class Packs:
         for source in sources:
             tensor = source.tensor(module)
             holder = source.holder(module)
-            seen.append((holder, source.key, tensor, _version(tensor), tensor.data_ptr()))
+            seen.append((holder, source.key, tensor, _stamp(tensor)))
         self._names = [source.name for source in sources]
         self._edges = _edges(module, sources)
         self._seen = seen
@@ -138,27 +139,27 @@ class Packs:
             if children.get(name) is not child:
                 self._tell([name])
                 return False
-        for holder, key, tensor, version, address in self._seen:
+        for holder, key, tensor, stamp in self._seen:
             now = holder.get(key)
-            if now is not tensor or now.data_ptr() != address or _version(now) != version:
+            if now is not tensor or _stamp(now) != stamp:
                 return self._look_again(module)
         return not self.stale
 
     def asks_gradient(self) -> bool:
         """Whether a weight wants a gradient, which packed bytes cannot have."""
-        return any(tensor.requires_grad for _, _, tensor, _, _ in self._seen)
+        return any(tensor.requires_grad for _, _, tensor, _ in self._seen)
 
     def _look_again(self, module: nn.Module) -> bool:
         with self.lock:
             now = [holder.get(key) for holder, key, *_ in self._seen]
             changed = [
                 name
-                for name, there, (_, _, tensor, version, address) in zip(
+                for name, there, (_, _, tensor, stamp) in zip(
                     self._names, now, self._seen, strict=True
                 )
-                if there is not tensor or there.data_ptr() != address or _version(there) != version
+                if there is not tensor or _stamp(there) != stamp
             ]
-            state = tuple((0, 0) if t is None else (_version(t), t.data_ptr()) for t in now)
+            state = tuple(() if t is None else _stamp(t) for t in now)
             replaced = any(t is not s[2] for t, s in zip(now, self._seen, strict=True))
             if not replaced and state != self._stale_at and self._same(module):
                 self.look(module)  # moved to shared memory, or written with equal values
@@ -212,9 +213,11 @@ class Packs:
             self._told = False
 
 
-def _version(tensor: Tensor) -> int:
-    """How often it was written to; tensors of inference mode do not tell."""
-    return -1 if tensor.is_inference() else tensor._version
+def _stamp(tensor: Tensor) -> _Stamp:
+    """How often it was written to, which tensors of inference mode do not tell, and its place."""
+    if isinstance(tensor, LeanWeight):
+        return tensor.stamp
+    return -1 if tensor.is_inference() else tensor._version, tensor.data_ptr()
 
 
 def _edges(
