@@ -45,11 +45,26 @@ struct WindowForm {
 // A weight as dense tiles of 16 rows x 64 bytes of activations, for CPUs that multiply tiles. A
 // group is two tiles high; [group][64 bytes of activations][upper, lower tile]: in a tile, line q
 // of 16 holds 4 bytes of activations [4 q, 4 q + 4) for each of the 16 rows.
+// The weights lie so, or, where `tiles` is null, as a bit for each (each byte of int8, each two of
+// bfloat16) in the same order, and the values that are there one after the other.
 struct TileForm {
   int64_t groups;
   int64_t depth;           // tiles along the activations
   const uint8_t* tiles;    // groups * depth * 2048 bytes, aligned to 64
+  const uint8_t* masks;
+  const uint8_t* values;   // then 64 bytes that may be read
+  const int64_t* start;    // of a group's values, in bytes
 };
+
+// Steps (64 bytes of activations) whose tiles are at hand at a time; and how often a group's are.
+constexpr int64_t kTileSteps = 8;
+constexpr int64_t tile_chunks(int64_t depth) {
+  return depth <= kTileSteps ? 1 : (depth + kTileSteps - 1) / kTileSteps;
+}
+// Bytes that a product with tiles works in: sums of two groups, tiles of two chunks.
+constexpr int64_t tile_space(int64_t tokens) {
+  return (tokens + 31) / 32 * 2 * 4096 + 2 * kTileSteps * 2048;
+}
 
 // A float16 weight as lists, for CPUs that calculate in float16: its rows in panels, its columns in
 // tiles. In one (panel, tile) the rows with entries stand by count of quads, and those of one count
@@ -88,6 +103,7 @@ struct WindowCall {
   float* y;                    // [token][row]
   int64_t y_stride;            // floats
   int32_t relu;
+  uint8_t* space;              // of tiles: tile_space(tokens), aligned to 64
 };
 
 // How a token is made ready.

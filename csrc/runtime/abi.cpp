@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 
+#include "borrowed.h"
 #include "container.h"
 #include "plan.h"
 #include "pool.h"
@@ -71,6 +72,8 @@ void rarefy_plan_free(void* plan) { delete static_cast<rarefy::Plan*>(plan); }
 void rarefy_parallel(int threads, rarefy_task task, void* context) {
   rarefy::parallel(threads, task, context);
 }
+
+int rarefy_pool_borrow(const char* library) { return rarefy::borrow_threads(library); }
 
 void rarefy_pool_after_fork_child() { rarefy::forget_pool(); }
 

@@ -33,6 +33,9 @@ RAREFY_EXPORT void rarefy_plan_free(void* plan);
 
 // task(context, t, n) for each t < n, at once; n is `threads`, or fewer where the pool is busy.
 RAREFY_EXPORT void rarefy_parallel(int threads, rarefy_task task, void* context);
+// Has regions run on the threads of a loaded OpenMP library, told by its path: 1, or 0 where that
+// cannot be; then the library's own threads are used, as without this call.
+RAREFY_EXPORT int rarefy_pool_borrow(const char* library);
 // What a forked child calls before anything else here: it starts without a pool.
 RAREFY_EXPORT void rarefy_pool_after_fork_child();
 

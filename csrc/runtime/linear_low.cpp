@@ -9,11 +9,11 @@
 namespace rarefy {
 namespace {
 
-// What the activations of a chunk may fill of the second cache, and the fewest tokens of one: for
-// less, weights would be read anew too often.
+// What the activations of a chunk may fill of the second cache.
 constexpr int64_t kArenaBytes = 5 << 18;
-constexpr int64_t kFewestTokens = 32;
-// Tokens that a thread must have before it takes chunks of its own.
+// Weights that the second cache of a thread keeps: then it may take chunks of its own, of at least
+// so many tokens.
+constexpr int64_t kWeightBytes = 3 << 18;
 constexpr int64_t kTokensOfThread = 32;
 // Multiply-adds, of low precision, that are worth a further thread.
 constexpr int64_t kWorkOfThread = 1 << 20;
@@ -105,9 +105,16 @@ class LowRun {
       const double work = double(plan_.entries_) * double(job_.tokens) / double(kWorkOfThread);
       threads_ = std::max(1, static_cast<int>(std::min<double>(work, threads_)));
     }
-    const int64_t most =
-        std::max(kArenaBytes / (4 * chain_.room + 4) / kLine * kLine, kFewestTokens);
-    by_chunks_ = threads_ > 1 && job_.tokens >= threads_ * kTokensOfThread;
+    int64_t weights = 0;
+    for (int p : chain_.products) {
+      const LayerWeight::Low* const found = low(chain_.parts[p]);
+      weights += found ? found->window->bytes() : rows(chain_.parts[p]).until.back() * 8;
+    }
+    by_chunks_ = threads_ > 1 && job_.tokens >= threads_ * kTokensOfThread &&
+                 weights <= kWeightBytes;
+    // Large weights are read anew for each chunk, which then shall be worth it.
+    const int64_t worth = std::max(kArenaBytes, 2 * weights);
+    const int64_t most = std::max(worth / (4 * chain_.room + 4) / kLine * kLine, kLine);
     const int64_t shares = by_chunks_ ? threads_ : 1;
     const int64_t rounds = divide_up(job_.tokens, most * shares);
     chunk_ = rounded(divide_up(job_.tokens, rounds * shares));

@@ -1,6 +1,8 @@
 // The pool: one mailbox a worker, written by whoever owns the pool at the moment.
 #include "pool.h"
 
+#include "borrowed.h"
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -160,11 +162,6 @@ void start_workers(int wanted) {
 
 // Returns the threads of the region, 1 where the caller must work alone; then busy is not held.
 int begin(int threads, Task task, void* context) {
-  if (threads > kMostThreads) threads = kMostThreads;
-  if (threads <= 1 || busy.load(std::memory_order_relaxed) ||
-      busy.exchange(true, std::memory_order_acquire)) {
-    return 1;
-  }
   if (!pool || pool->count < threads - 1) start_workers(threads - 1);
   if (pool && threads > pool->count + 1) threads = pool->count + 1;
   if (!pool || threads == 1) {
@@ -194,6 +191,15 @@ void finish(int threads, bool call_off) {
 }
 
 void run(int threads, Task task, void* context, bool call_off) {
+  if (threads > kMostThreads) threads = kMostThreads;
+  if (threads <= 1 || busy.load(std::memory_order_relaxed) ||
+      busy.exchange(true, std::memory_order_acquire)) {
+    return task(context, 0, 1);
+  }
+  if (run_borrowed(threads, task, context)) {
+    busy.store(false, std::memory_order_release);
+    return;
+  }
   threads = begin(threads, task, context);
   task(context, 0, threads);
   if (threads > 1) finish(threads, call_off);
@@ -257,6 +263,7 @@ void Barrier::wait(int threads) {
 // The parent's pool is leaked: its threads are not here, and a lock may have been held.
 void forget_pool() {
   pool = nullptr;
+  forget_borrowed();
   busy.store(false);
 }
 

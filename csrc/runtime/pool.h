@@ -1,4 +1,4 @@
-// The library's own threads. They spin for a moment after a region, then sleep, so that chained
+// Threads for regions: those that borrowed.h has, else the library's own. The latter spin for a moment after a region, then sleep, so that chained
 // calls start in well under a microsecond and the cores are free again soon after.
 #pragma once
 

@@ -23,7 +23,9 @@ std::vector<std::string> candidates(int32_t kind, const std::string& set) {
     return {"lists", "code"};
   }
   std::vector<std::string> names = {"narrow", "wide"};
-  if ((kind == kW8A8 || kind == kBf16) && can_use_tiles()) names.push_back("tiles");
+  if ((kind == kW8A8 || kind == kBf16) && can_use_tiles()) {
+    names.insert(names.end(), {"masks", "tiles"});
+  }
   return names;
 }
 
@@ -31,10 +33,12 @@ std::unique_ptr<Window> make_form(const Quantized& weight, const std::string& fo
                                   std::string& error) {
   if (form == "narrow") return make_lines(weight, set, 1, error);
   if (form == "wide") return make_lines(weight, set, 2, error);
-  if (form == "tiles") return make_tiles(weight, set, error);
+  if (form == "tiles" || form == "masks") {
+    return make_tiles(weight, set, form == "tiles", error);
+  }
   if (form == "lists") return make_lists(weight, set, error);
   if (form == "code") return make_code(weight, set, error);
-  error = "there is no form '" + form + "'; forms: narrow, wide, tiles, lists, code";
+  error = "there is no form '" + form + "'; forms: narrow, wide, tiles, masks, lists, code";
   return nullptr;
 }
 

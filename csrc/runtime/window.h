@@ -2,7 +2,8 @@
 //
 // One stored weight runs in several forms, and which is fastest is measured when it is made:
 //   narrow, wide   windows of one and of two cache lines of a token (kernels/window.cpp)
-//   tiles          dense tiles, for CPUs that multiply tiles (kernels/window_tiles.cpp)
+//   tiles, masks   tiles, for CPUs that multiply them (kernels/window_tiles.cpp): as they are
+//                  multiplied, or as bits and values
 //   lists, code    float16 arithmetic, from lists (kernels/window_lists.cpp) or as generated code
 // For the integer kinds every form, set and number of threads gives the same bits.
 //

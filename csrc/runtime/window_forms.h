@@ -27,6 +27,8 @@ class TokenMajor : public Window {
   virtual void multiply(const WindowCall& call) const = 0;
   // Groups that run over some tokens before the next ones do, so that their bytes stay in a cache.
   virtual int64_t groups_at_once(int64_t first, int64_t last, int64_t tokens) const = 0;
+  // Bytes that `multiply` works in.
+  virtual int64_t space(int64_t) const { return 0; }
 
   bool fills_up_ = false;  // tokens that are missing in a piece must be there, as zeros
   int64_t stride_ = 0;
@@ -39,7 +41,8 @@ class TokenMajor : public Window {
 
 std::unique_ptr<Window> make_lines(const Quantized& weight, const char* set, int lines,
                                    std::string& error);
-std::unique_ptr<Window> make_tiles(const Quantized& weight, const char* set, std::string& error);
+std::unique_ptr<Window> make_tiles(const Quantized& weight, const char* set, bool dense,
+                                   std::string& error);
 std::unique_ptr<Window> make_lists(const Quantized& weight, const char* set, std::string& error);
 std::unique_ptr<Window> make_code(const Quantized& weight, const char* set, std::string& error);
 

@@ -79,6 +79,11 @@ void TokenMajor::run(int first, int last, const uint8_t* prepared, int64_t token
   call.y_stride = y_stride;
   call.relu = relu;
   const int64_t at_once = std::max<int64_t>(64, kTokenBytes / stride_ / kPiece * kPiece);
+  // Kept for the thread's next call.
+  static thread_local std::vector<uint8_t> memory;
+  const auto wanted = static_cast<size_t>(space(std::min(at_once, tokens)) + 64);
+  if (memory.size() < wanted) memory.resize(wanted);
+  call.space = memory.data() + (-reinterpret_cast<uintptr_t>(memory.data()) & 63);
   for (int64_t token = 0; token < tokens; token += at_once) {
     call.tokens = std::min(at_once, tokens - token);
     call.x = prepared + scale_bytes(tokens) + token * stride_;

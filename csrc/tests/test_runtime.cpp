@@ -1,4 +1,5 @@
 // The pool, the text of programs and the packed container.
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <sys/wait.h>
@@ -123,6 +124,18 @@ void test_fork() {
   waitpid(child, &status, 0);
   check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a forked child has a pool of its own");
   check(region_is_whole(3), "a region after a fork");
+}
+
+void test_borrowed() {
+  check(!rarefy_pool_borrow("librarefy_nowhere.so"), "what is not loaded has no threads");
+  if (!dlopen("libgomp.so.1", RTLD_LAZY)) {
+    std::puts("there is no libgomp here: borrowed threads are not tested");
+    return;
+  }
+  check(rarefy_pool_borrow("libgomp.so.1"), "threads of a loaded library");
+  for (int threads : {1, 2, 3, 5}) check(region_is_whole(threads), "a region on borrowed threads");
+  test_callers();
+  test_fork();
 }
 
 const char* const kGood =
@@ -287,6 +300,7 @@ int main() {
   test_barrier();
   test_callers();
   test_fork();
+  test_borrowed();
   test_program();
   test_program_errors();
   test_program_fuzz();

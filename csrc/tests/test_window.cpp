@@ -19,7 +19,7 @@ using namespace rarefy;
 int failures = 0, products = 0;
 std::mt19937 generator(7);
 const char* const kKinds[] = {"w8a8", "w8a16", "w16a16", "bf16", "f16"};
-const char* const kForms[] = {"narrow", "wide", "tiles", "lists", "code"};
+const char* const kForms[] = {"narrow", "wide", "tiles", "masks", "lists", "code"};
 
 void check(bool right, const std::string& what) {
   if (right) return;

@@ -16,7 +16,7 @@ from typing import Any
 
 from rarefy.errors import UnknownName
 
-ABI = 2
+ABI = 3
 _FILE = {"darwin": "librarefy_native.dylib", "win32": "rarefy_native.dll"}
 _SETS = ("reference", "generic", "v3", "v4", "v4n")
 

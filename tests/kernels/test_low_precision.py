@@ -137,7 +137,7 @@ def test_the_library_gives_the_same(kind):
     wanted = low_linear(x, read_quantized(section), bias)
     ran = 0
     for kernel_set in _native.sets():
-        for form in ("narrow", "wide", "tiles", "lists", "code"):
+        for form in ("narrow", "wide", "tiles", "masks", "lists", "code"):
             y = through_the_library(x, section, bias, kernel_set, form)
             if y is None:
                 continue

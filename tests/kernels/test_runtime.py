@@ -12,6 +12,7 @@ from rarefy import _native
 from rarefy.errors import AttachError, FileError, InvariantError, PatternError
 from rarefy.kernels import _runtime, floats, join, pack, twin
 from rarefy.kernels._runtime import Native, Refused
+from rarefy.kernels._threads import settle_threads
 
 here = _runtime.is_here()
 needs_native = pytest.mark.skipif(not here, reason="the library does not run chains")
@@ -83,10 +84,10 @@ def paper(monkeypatch):
     """A library of paper in the place of the compiled one."""
     library = Paper()
     monkeypatch.setattr(_native, "function", library.function)
-    _runtime._watch_forks.cache_clear()
+    settle_threads.cache_clear()
     monkeypatch.setattr("os.register_at_fork", lambda **_: None, raising=False)
     yield library
-    _runtime._watch_forks.cache_clear()
+    settle_threads.cache_clear()
 
 
 def test_the_library_is_told_all_and_answers(paper, chain):

@@ -1,8 +1,6 @@
 """A chain in the compiled library: made once from its bytes, called with as little as can be."""
 
 import ctypes
-import functools
-import os
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -14,6 +12,7 @@ from rarefy import _native
 from rarefy.errors import AttachError, FileError, InvariantError, PatternError
 from rarefy.kernels._program import MOST_SIDES
 from rarefy.kernels._shapes import Shape, check_one, parsed, shapes_of
+from rarefy.kernels._threads import settle_threads
 from rarefy.kernels._twin import accepted
 
 _NEW = ctypes.CFUNCTYPE(
@@ -27,7 +26,6 @@ _NEW = ctypes.CFUNCTYPE(
 )
 _PROBLEM = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_int)
 _CHECK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int64)
-_FORGET = ctypes.CFUNCTYPE(None)
 _FREE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 # Without argument types a call takes half the time; what is passed has its C type already.
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int)
@@ -83,7 +81,7 @@ class Native:
         ends = [step.op for step in parsed(program) if step.op in ("input", "output")]
         self._is_single = ends == ["input", "output"]
         self._frames: dict[Hashable, list[_Frame]] = {}
-        _watch_forks()
+        settle_threads()
         handle = _made(packed, program)
         self._handle = ctypes.c_void_p(handle)
         self._run = _required("rarefy_plan_run", _RUN)
@@ -252,14 +250,6 @@ def _made(packed: Tensor, program: str) -> int:
     if _required("rarefy_program_check", _CHECK)(words, message, _MOST_MESSAGE):
         raise FileError(f"{why}. The program of the chain is damaged: accelerate the model again.")
     raise Refused(why)
-
-
-@functools.cache
-def _watch_forks() -> None:
-    # The threads of the library's pool do not exist in a forked child; it must start new ones.
-    if hasattr(os, "register_at_fork"):  # Windows has no fork
-        forget = _required("rarefy_pool_after_fork_child", _FORGET)
-        os.register_at_fork(after_in_child=forget)
 
 
 def _required(name: str, prototype: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rarefy import _native
 from rarefy.errors import FileError, PatternError
+from rarefy.kernels._threads import settle_threads
 
 BLOCK_ROWS = 30
 LARGEST_TILE = 2048
@@ -98,6 +99,7 @@ def pack_tiles(weight: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     matrix, kept = _matrix(weight, mask)
     size_of = _native.function("rarefy_pack_size", _SIZE)
+    settle_threads()
     pack = _native.function("rarefy_pack", _PACK, _agrees)
     if size_of is None or pack is None:
         count = int((matrix if kept is None else kept).count_nonzero())
