@@ -148,10 +148,13 @@ def test_any_damage_is_an_error_or_a_sound_container(data):
         place = data.draw(st.integers(0, packed.numel() - 1))
         packed[place] = data.draw(st.integers(0, 255))
     try:
-        found = [unpack(section).shape for section in read(packed)]
+        weight, *others = [unpack(section) for section in read(packed)]
     except FileError:
         return
-    assert found == [(2, 3), (2,), (0,)]
+    # A damaged number of columns may be that of another matrix with the same entries.
+    assert len(weight) == 2
+    assert torch.count_nonzero(weight) <= 4
+    assert [len(values) for values in others] == [2, 0]
 
 
 @given(st.lists(st.binary(max_size=200), max_size=5))

@@ -1,6 +1,5 @@
 """The library runs on torch's threads where it can."""
 
-import os
 import subprocess
 import sys
 
@@ -21,7 +20,7 @@ def offered(monkeypatch):
     }
     monkeypatch.setattr(_native, "function", lambda name, *_: paper.get(name))
     monkeypatch.setattr("os.register_at_fork", lambda **given: forgets.append(given), raising=False)
-    monkeypatch.setattr("torch.__file__", os.path.join("none", "torch", "__init__.py"))
+    monkeypatch.setattr("torch.__file__", "none/torch/__init__.py")
     settle_threads.cache_clear()
     yield names, forgets, paper
     settle_threads.cache_clear()
