@@ -82,7 +82,8 @@ std::unique_ptr<Window> fastest(const uint8_t* section, int64_t size, const Wind
     auto made = make_form(weight, name, wish.set, error);
     if (!made) continue;
     const double seconds = names.size() > 1 ? measured(*made, tokens) : 0;
-    if (!best || seconds < least) {
+    // A later form takes more memory, which a trifle of time is not worth.
+    if (!best || seconds < 0.95 * least) {
       best = std::move(made);
       least = seconds;
     }

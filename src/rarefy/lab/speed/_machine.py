@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ _TELLING = (
 )  # fmt: skip
 """Flags of the processor that decide which kernels can run."""
 
-_BUSY = 0.5
-"""Load, in processes that want to run, from which on a measurement is disturbed."""
+_BUSY = 0.25
+"""Load, in cores at work, from which on a measurement is disturbed."""
+_LOOK = 0.5
+"""Seconds for which others are watched."""
 
 
 def machine() -> dict[str, Any]:
@@ -28,7 +31,7 @@ def machine() -> dict[str, Any]:
 
     ``busy`` is True where other processes were running; medians then say less.
     """
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    load = load_of_others()
     return {
         "cpu": cpu_model(),
         "cores": cores(),
@@ -50,6 +53,30 @@ def machine() -> dict[str, Any]:
         "load": load,
         "busy": load is not None and load > _BUSY,
     }
+
+
+def load_of_others() -> float | None:
+    """Cores that were at work for others in half a second; None where the system does not tell.
+
+    Where it only tells a mean over the last minute, that, with this process in it.
+    """
+    before = _worked()
+    if before is not None:
+        begin = time.perf_counter()
+        time.sleep(_LOOK)
+        after = _worked()
+        if after is not None:
+            return max(0.0, (after - before) / (time.perf_counter() - begin))
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def _worked() -> float | None:
+    """Seconds that all cores together were at work since the system began."""
+    path = Path("/proc/stat")
+    if not path.is_file() or not hasattr(os, "sysconf"):
+        return None
+    user, nice, system, _, _, irq, soft, *_ = map(int, path.read_text().split("\n")[0].split()[1:])
+    return float(user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_model() -> str:
