@@ -23,18 +23,19 @@ constexpr int64_t kBytesOfEntry = 10 + 10 + 7 + 7;
 // runs. The processor does not look that far ahead by itself; weights, read in order, it does.
 class Ahead {
  public:
-  Ahead(const void* begin, const void* end)
-      : begin_(static_cast<const char*>(begin)),
-        pairs_((static_cast<const char*>(end) - begin_ + 127) / 128) {}
-  void fetch(int64_t step, int64_t steps) const {
-    for (int64_t i = pairs_ * step / steps; i < pairs_ * (step + 1) / steps; ++i) {
-      __builtin_prefetch(begin_ + 128 * i, 0, 2);  // the second cache fetches lines in pairs
-    }
+  Ahead(const void* begin, const void* end, int64_t steps)
+      : at_(static_cast<const char*>(begin)), end_(static_cast<const char*>(end)) {
+    // The second cache fetches lines in pairs.
+    bytes_ = ((end_ - at_) / 128 + steps) / steps * 128;
+  }
+  void step() {
+    const char* const until = end_ - at_ > bytes_ ? at_ + bytes_ : end_;
+    for (; at_ < until; at_ += 128) __builtin_prefetch(at_, 0, 2);
   }
 
  private:
-  const char* begin_;
-  int64_t pairs_;
+  const char *at_, *end_;
+  int64_t bytes_;
 };
 
 }  // namespace
@@ -185,12 +186,11 @@ void Generated::run_panel(const Panel& panel, const Panel& next, const float* x,
   static const float none[kBlockRows] = {};
   const uint8_t* const code = memory_->writable();
   const Piece &next_start = piece(next.pass, next.first), &next_end = piece(next.pass, next.end);
-  const Ahead next_code(code + next_start.code, code + next_end.code);
-  const int64_t steps = int64_t{groups} * (panel.end - panel.first);
-  int64_t step = 0;
+  Ahead next_code(code + next_start.code, code + next_end.code,
+                  int64_t{groups} * (panel.end - panel.first));
   for (int group = 0; group < groups; ++group) {
-    for (int block = panel.first; block < panel.end; ++block, ++step) {
-      next_code.fetch(step, steps);
+    for (int block = panel.first; block < panel.end; ++block) {
+      next_code.step();
       const Piece& at = piece(panel.pass, block);
       reinterpret_cast<Code>(const_cast<uint8_t*>(code + at.code))(
           x + x_at[group], values_.data() + at.value, y + y_at[group],

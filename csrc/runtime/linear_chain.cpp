@@ -254,6 +254,8 @@ Way LinearChain::way_of(const Chain& chain, int64_t tokens, int threads) const {
   question.threads = threads;
   question.entries = entries_;
   question.room = chain.room;
+  question.read = 0;
+  for (int p : chain.products) question.read += chain.features[chain.parts[p].in];
   question.can_emit = can_emit();
   // The generic kernels round a product before they add it, as generated code does not.
   question.can_interpret = set_ != "generic";
@@ -286,13 +288,11 @@ bool LinearChain::prepare_low(int64_t tokens, std::string& error) {
   for (Layer& layer : layers_) {
     LayerWeight* weight = layer.weight;
     if (!weight) continue;
-    const bool there =
-        weight->low.data
-            ? weight->low_forms[form].get(
-                  [&] { return low_of(weight->low, set, kLowTokens[form], error); }) != nullptr
-            : weight->some_rows.get(
-                  [&] { return rows_of(weight->tiles, set, kSomeRows, error); }) != nullptr;
-    if (!there) return false;
+    const auto low = [&] { return low_of(weight->low, set, kLowTokens[form], error); };
+    const auto rows = [&] { return rows_of(weight->tiles, set, kSomeRows, error); };
+    if (weight->low.data ? !weight->low_forms[form].get(low) : !weight->some_rows.get(rows)) {
+      return false;
+    }
   }
   return true;
 }

@@ -16,13 +16,15 @@ constexpr int64_t kCodeOfEntry = 14;
 constexpr int64_t kMostRows = 4, kMostRowsOfLarge = 8;
 // Up to so many groups, reading the code anew is dearer than the interpreted product, which reads
 // less.
-constexpr int64_t kFewGroups = 4;
+constexpr int64_t kFewGroups = 2;
 // What the activations of groups that are taken together may fill of the second cache, and how many
 // groups are taken all the same so that weights are not read anew for too few of them.
 constexpr int64_t kArenaBytes = 5 << 18;
 constexpr int64_t kLeastGroups = 8;
-// Code that two groups of a thread are worth reading for; half of it for four.
+// Code that every thread may read for few groups; and how many bytes of it are read sooner than one
+// of activations that another thread wrote.
 constexpr int64_t kLargeCode = int64_t(8) << 20;
+constexpr int64_t kCodeForActivations = 3;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -37,15 +39,18 @@ int useful_threads(const WayQuestion& question, const WayLimits& limits, bool ro
 
 // Whole groups for each thread need no waiting and leave activations where they are, but every
 // thread reads all weights. Shared rows leave each thread a part of the weights that its own cache
-// may keep, and keep all threads busy however few groups there are; but half of what a thread then
-// reads was written by another.
-bool shares_groups(const Way& way, int64_t groups, int64_t code, bool interprets,
+// may keep, and keep all threads busy however few groups there are; but of what a thread then
+// reads, another wrote its share.
+bool shares_groups(const Way& way, const WayQuestion& question, int64_t code,
                    const WayLimits& limits) {
   if (limits.split != WayLimits::Split::choose) return limits.split == WayLimits::Split::groups;
+  const int64_t groups = divide_up(question.tokens, kLine);
   const int64_t most = divide_up(groups, way.threads);
   if (100 * most * way.threads > 115 * groups) return false;  // too many would wait for the last
   if (code <= limits.code_that_stays || most >= way.together) return true;
-  return interprets && most >= 2 && most * code <= kFewGroups * kLargeCode / 2;
+  if (most < kFewGroups) return false;
+  const int64_t activations = 4 * question.read * question.tokens;
+  return code <= kLargeCode && (most == kFewGroups || code <= kCodeForActivations * activations);
 }
 
 }  // namespace
@@ -61,7 +66,7 @@ Way choose_way(const WayQuestion& question, const WayLimits& limits) {
   way.rows = question.tokens <= most_rows;
   way.threads = useful_threads(question, limits, way.rows);
   way.together = std::max(kArenaBytes / (64 * question.room + 1), kLeastGroups);
-  way.by_groups = way.threads == 1 || shares_groups(way, groups, code, interprets, limits);
+  way.by_groups = way.threads == 1 || shares_groups(way, question, code, limits);
   const int64_t at_a_time =
       std::min(way.by_groups ? divide_up(groups, way.threads) : groups, way.together);
   const int64_t code_of_thread = way.by_groups ? code : code / way.threads;

@@ -11,6 +11,7 @@ struct WayQuestion {
   int threads;            // as asked for
   int64_t entries;        // of all weights together
   int64_t room;           // features of the activations held at a time
+  int64_t read;           // features that products read, together
   bool can_emit;          // there is generated code
   bool can_interpret;     // the interpreted product gives the bits of generated code
 };

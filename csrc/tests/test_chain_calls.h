@@ -163,7 +163,7 @@ void test_ways() {
   for (int64_t entries : {0, 1000, 100000, 2000000}) {
     for (int64_t tokens : {1, 4, 5, 8, 9, 40, 130, 5000}) {
       const auto of = [&](int threads, bool emit, bool interpret) {
-        return rarefy::choose_way({tokens, threads, entries, 768, emit, interpret}, {});
+        return rarefy::choose_way({tokens, threads, entries, 768, 768, emit, interpret}, {});
       };
       for (int threads : {-1, 0, 1, 2, 3, 16}) {
         const rarefy::Way way = of(threads, true, true);
