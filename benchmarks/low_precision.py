@@ -12,9 +12,10 @@ What the numbers can be. A core that multiplies tiles (AMX) does 16 x 16 x 64 pr
 16 cycles, 1024 a cycle whatever is zero in them, half of that in bfloat16. Its 512-bit dot
 products do 64 a pipe and cycle; a sparse format keeps one of the two pipes busy with permutations
 and fills half to four fifths of the slots, so at 90 % windows reach the equivalent of 300 to 400
-dense products a cycle at best. Tiles reach more as long as the dense weight lies in a cache; at
-95 %, in a weight larger than the caches and for few tokens, what is not read counts, and windows
-and lists win. float16 arithmetic (64 a cycle, no slot wasted) stands where bfloat16 would: dot
+dense products a cycle at best. Tiles reach more as long as the dense weight lies in a cache. Masks
+are tiles that are made from bits and values just before they are multiplied: for few tokens of a
+weight larger than the caches, what is not read counts, and they or lists win. float16 arithmetic
+(64 a cycle, no slot wasted) stands where bfloat16 would: dot
 products of bfloat16 start once in two cycles on CPUs that have AMX, no faster than float32.
 So forms are measured where they run; "equivalent" says what they reach.
 """
@@ -40,9 +41,9 @@ SHAPES = ((768, 768), (3072, 768), (768, 3072), (4096, 4096))
 TOKENS = (1, 8, 32, 128, 512)
 SPARSITIES = (0.8, 0.9, 0.95)
 FORMS = {
-    "w8a8": ("narrow", "wide", "tiles"),
+    "w8a8": ("narrow", "wide", "masks", "tiles"),
     "w8a16": ("narrow", "wide"),
-    "bf16": ("narrow", "tiles"),
+    "bf16": ("narrow", "masks", "tiles"),
     "f16": ("lists", "code"),
 }
 RIVALS = (
