@@ -156,3 +156,9 @@ def test_a_reason_can_be_told(fresh):
     first, second = _native.status().splitlines()
     assert "without its compiled library" in first
     assert second.endswith("so its reference runs: it has a step that is not there")
+
+
+def test_a_forked_process_is_told_by_its_number(monkeypatch):
+    assert not _native.forked()
+    monkeypatch.setattr(_native, "_HOME", -1)
+    assert _native.forked()

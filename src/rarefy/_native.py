@@ -21,6 +21,7 @@ _FILE = {"darwin": "librarefy_native.dylib", "win32": "rarefy_native.dll"}
 _SETS = ("reference", "generic", "v3", "v4", "v4n")
 
 _disabled: dict[str, str] = {}
+_HOME = os.getpid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class _Library:
     handle: ctypes.CDLL | None
     kernel_set: str
     reason: str
+
+
+def forked() -> bool:
+    """Whether this process was forked off the one that imported rarefy."""
+    return os.getpid() != _HOME
 
 
 def kernel_set() -> str:

@@ -43,6 +43,28 @@ def test_without_openmp_in_torch_none_are_borrowed(offered, monkeypatch):
     assert len(forgets) == 1
 
 
+@pytest.mark.parametrize("how", ["fork", "multiprocessing"])
+def test_a_forked_process_takes_the_library_s_own(offered, monkeypatch, how):
+    monkeypatch.setattr("torch.backends.openmp.is_available", lambda: True)
+    if how == "fork":
+        monkeypatch.setattr(_native, "forked", lambda: True)
+    else:
+        monkeypatch.setattr("multiprocessing.parent_process", lambda: "someone")
+        monkeypatch.setattr("multiprocessing.get_start_method", lambda **_: "fork")
+    names, _, _ = offered
+    settle_threads()
+    assert names == []
+
+
+def test_a_spawned_process_borrows(offered, monkeypatch):
+    monkeypatch.setattr("torch.backends.openmp.is_available", lambda: True)
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: "someone")
+    monkeypatch.setattr("multiprocessing.get_start_method", lambda **_: "spawn")
+    names, _, _ = offered
+    settle_threads()
+    assert len(names) == 2
+
+
 def test_without_a_library_there_is_nothing_to_settle(offered):
     names, forgets, paper = offered
     paper.clear()
