@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from rarefy.errors import TargetError
 from rarefy.kernels import steps
 
 
-class Lane:
+class Lane(ABC):
     """Packed chains, and when they may run."""
 
     packs: Packs
@@ -38,13 +39,13 @@ class Lane:
             return False
         return not (torch.is_grad_enabled() and packs.asks_gradient())
 
+    @abstractmethod
     def revive(self, module: nn.Module) -> None:
         """Make again what is not copied."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ANN401
         """The output, or :data:`NO` where the module's own code must run."""
-        raise NotImplementedError
 
 
 class _No:
