@@ -59,6 +59,7 @@ sanitize: $(STAMP) $(filter $(BIN)/%,$(CMAKE))
 	ls build/sanitize/test_* | grep -v '\.' > build/sanitize/tests
 	test -s build/sanitize/tests
 	while read -r test; do echo "$$test"; "$$test"; done < build/sanitize/tests
+	RAREFY_CODE_MB=0 build/sanitize/test_slot_layer
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -q -W --keep-going docs build/docs

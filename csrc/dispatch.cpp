@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "kernels/lanes.h"
 #include "kernels/lines.h"
+#include "kernels/slots.h"
 #include "kernels/sweep.h"
 #include "kernels/table.inc"
 #include "kernels/window.h"
@@ -60,7 +61,7 @@ constexpr int length(const T (&)[n]) {
 
 }  // namespace
 
-int rarefy_abi() { return 3; }
+int rarefy_abi() { return 4; }
 
 const char* rarefy_set(int i) {
   for (const Set& set : sets) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../runtime/product.h"
-#include "memory.h"
+#include "pieces.h"
 
 namespace rarefy {
 
@@ -27,34 +27,20 @@ class Generated final : public Product {
  private:
   using Code = void (*)(const float* x, const float* values, float* y, const float* bias,
                         int32_t relu);
-  // One (pass, block): where its code and its values start.
-  struct Piece {
-    int64_t code, value;
-  };
-
-  // Blocks [first, end) of a pass, run on all positions one after the other.
-  struct Panel {
-    int pass, first, end;
-  };
 
   Generated() = default;
   void gather(const Tiles& tiles, int64_t lines_of_pass);
   bool emit(const int32_t* x_offset, const int32_t* y_offset);
   uint8_t* emit_piece(uint8_t* to, int pass, int block, const int32_t* x_offset,
                       const int32_t* y_offset) const;
-  const Piece& piece(int pass, int block) const { return pieces_[pass * (blocks + 1) + block]; }
-  std::vector<Panel> panels(int first, int last, int groups) const;
-  void run_panel(const Panel& panel, const Panel& next, const float* x, const int64_t* x_at,
-                 float* y, const int64_t* y_at, int groups, const float* bias, bool relu) const;
+  int64_t value(int pass, int block) const { return value_[pass * (blocks + 1) + block]; }
 
-  int passes_ = 0;
-  std::vector<int32_t> first_row_;      // of every block, and the end
-  std::vector<Piece> pieces_;           // passes x (blocks + 1)
+  Pieces pieces_;
+  std::vector<int64_t> value_;          // where a piece's values start, passes x (blocks + 1)
   std::vector<float> values_;           // pass, block, column, row
   std::vector<int32_t> columns_;        // of every value; dropped once the code stands
   std::vector<uint8_t> rows_;
   std::vector<int64_t> work_;
-  std::unique_ptr<CodeMemory> memory_;
 };
 
 }  // namespace rarefy

@@ -101,17 +101,19 @@ inline void widen(const float* from, int64_t stride, int64_t rows, int64_t colum
 extern "C" {
 
 void NAME(lines_of_tokens_f32)(const float* x, int64_t stride, int64_t tokens, int64_t features,
-                               float* lines) {
+                               float* lines, int64_t apart) {
   int64_t f = 0;
   if (tokens == kSide) {
-    for (; f + kSide <= features; f += kSide) turn(x + f, stride, lines + f * kSide, kSide);
+    for (; f + kSide <= features; f += kSide) turn(x + f, stride, lines + f * apart, apart);
   }
   alignas(64) float block[kSide * kSide], turned[kSide * kSide];
   for (; f < features; f += kSide) {
     const int64_t columns = features - f < kSide ? features - f : kSide;
     widen(x + f, stride, tokens, columns, block);
     turn(block, kSide, turned, kSide);
-    std::memcpy(lines + f * kSide, turned, columns * kSide * sizeof(float));
+    for (int64_t c = 0; c < columns; ++c) {
+      std::memcpy(lines + (f + c) * apart, turned + c * kSide, kSide * sizeof(float));
+    }
   }
 }
 

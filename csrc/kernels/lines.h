@@ -31,10 +31,11 @@ template <class T>
 using norm_row = void(const T* x, const T* gamma, const T* beta, T* y, int64_t features,
                       T epsilon);
 
-// Rows to lines: lines[f * 16 + t] = x[t * stride + f] for t < tokens (0 to 16), 0 for the others.
+// Rows to lines: lines[f * apart + t] = x[t * stride + f] for t < tokens (0 to 16), 0 for the
+// others of 16.
 template <class T>
 using lines_of_tokens = void(const T* x, int64_t stride, int64_t tokens, int64_t features,
-                             T* lines);
+                             T* lines, int64_t apart);
 // Back: y[t * stride + f] = lines[f * 16 + t] for t < tokens; nothing else is written.
 template <class T>
 using tokens_of_lines = void(const T* lines, int64_t tokens, int64_t features, T* y,

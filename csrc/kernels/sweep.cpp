@@ -89,9 +89,10 @@ void run_rows(const SweepRun& run, Cursor& cursor, const Bases<positions>& bases
 
 template <int positions>
 void run_pieces(const SweepForm& form, int32_t first, int32_t last, const Bases<positions>& bases,
-                const float* bias, bool relu) {
+                const float* bias, int32_t end) {
   for (int32_t pass = 0; pass < form.passes; ++pass) {
-    const Pass how{bias, pass == 0, relu && pass == form.passes - 1};
+    const Pass how{bias, pass == 0 && end != rarefy::kSweepAdds,
+                   pass == form.passes - 1 && end == rarefy::kSweepRelu};
     for (int32_t block = first; block < last; ++block) {
       const int64_t piece = int64_t{pass} * form.blocks + block;
       const int64_t entry = form.first_entry[piece];
@@ -119,13 +120,13 @@ struct Lines {
 
 template <int positions>
 void sweep_positions(const SweepForm& form, int32_t first, int32_t last, const Lines& lines,
-                     int32_t from, const float* bias, bool relu) {
+                     int32_t from, const float* bias, int32_t end) {
   Bases<positions> bases;
   for (int p = 0; p < positions; ++p) {
     bases.x[p] = reinterpret_cast<const char*>(lines.x + lines.x_at[from + p]);
     bases.y[p] = reinterpret_cast<char*>(lines.y + lines.y_at[from + p]);
   }
-  run_pieces<positions>(form, first, last, bases, bias, relu);
+  run_pieces<positions>(form, first, last, bases, bias, end);
 }
 
 }  // namespace
@@ -134,11 +135,12 @@ extern "C" void RAREFY_JOIN(sweep_f32, RAREFY_SET)(const SweepForm* form, int32_
                                                    int32_t last, const float* x,
                                                    const int64_t* x_at, float* y,
                                                    const int64_t* y_at, int32_t groups,
-                                                   const float* bias, int32_t relu) {
+                                                   const float* bias, int32_t end) {
   const Lines lines{x, x_at, y, y_at};
   int32_t done = 0;
-  for (; groups - done >= kAtOnce; done += kAtOnce) {
-    sweep_positions<kAtOnce>(*form, first, last, lines, done, bias, relu != 0);
+  // Lines that are added to may be those of another position, too.
+  for (; end != rarefy::kSweepAdds && groups - done >= kAtOnce; done += kAtOnce) {
+    sweep_positions<kAtOnce>(*form, first, last, lines, done, bias, end);
   }
-  if (done < groups) sweep_positions<1>(*form, first, last, lines, done, bias, relu != 0);
+  for (; done < groups; ++done) sweep_positions<1>(*form, first, last, lines, done, bias, end);
 }

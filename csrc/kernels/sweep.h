@@ -35,12 +35,16 @@ struct SweepForm {
 // its last pass, be it with no entries.
 constexpr int kSweepLargest = 4;
 
+// What becomes of a row's sum: it is stored; without its negative part (NaN stays); or added to the
+// line that is there, and then nobody looks at a bias.
+enum SweepEnd : int32_t { kSweepStores, kSweepRelu, kSweepAdds };
+
 // For blocks [first, last) and `groups` positions: the line of a row is its bias plus the sum of
-// weight * line over its entries, at y + y_at[g] from lines at x + x_at[g], in floats; without its
-// negative part where `relu`, which keeps NaN. Lines are 64-byte aligned. No bias where it is null.
+// weight * line over its entries, at y + y_at[g] from lines at x + x_at[g], in floats. Lines are
+// 64-byte aligned. No bias where it is null.
 template <class T>
 using sweep = void(const SweepForm* form, int32_t first, int32_t last, const T* x,
                    const int64_t* x_at, T* y, const int64_t* y_at, int32_t groups, const T* bias,
-                   int32_t relu);
+                   int32_t end);
 
 }  // namespace rarefy

@@ -12,6 +12,7 @@
 #include "pool.h"
 #include "product.h"
 #include "program.h"
+#include "slot_layer.h"
 
 namespace {
 
@@ -36,6 +37,15 @@ Answer guarded(Answer failed, char* error, int64_t error_size, Make make) {
     tell(problem.what(), error, error_size);
   }
   return failed;
+}
+
+template <class Run>
+int of_slots(const void* layer, const Run& run) {
+  try {
+    return run(*static_cast<const rarefy::SlotLayer*>(layer));
+  } catch (const std::exception&) {
+    return rarefy::kNoMemory;
+  }
 }
 
 }  // namespace
@@ -122,3 +132,38 @@ int rarefy_program_check(const char* program, char* error, int64_t error_size) {
 }
 
 int rarefy_can_emit() { return rarefy::can_emit(); }
+
+void* rarefy_slots_new(const int32_t* words, int64_t count, const int64_t* geometry,
+                       const char* set, char* error, int64_t error_size) {
+  return guarded<void*>(nullptr, error, error_size, [&](std::string& what) {
+    return static_cast<void*>(
+        rarefy::SlotLayer::make(words, count, geometry, set, what).release());
+  });
+}
+
+int rarefy_slots_forward(const void* layer, const float* x, const float* values, const float* bias,
+                         float* y, const int64_t* sizes, int threads) {
+  return of_slots(layer, [&](const rarefy::SlotLayer& own) {
+    return own.forward(x, values, bias, y, sizes, threads);
+  });
+}
+
+int rarefy_slots_input_gradient(const void* layer, const float* dy, const float* values, float* dx,
+                                const int64_t* sizes, int threads) {
+  return of_slots(layer, [&](const rarefy::SlotLayer& own) {
+    return own.input_gradient(dy, values, dx, sizes, threads);
+  });
+}
+
+int rarefy_slots_weight_gradient(const void* layer, const float* x, const float* dy,
+                                 float* dvalues, const int64_t* sizes, int threads) {
+  return of_slots(layer, [&](const rarefy::SlotLayer& own) {
+    return own.weight_gradient(x, dy, dvalues, sizes, threads);
+  });
+}
+
+int64_t rarefy_slots_bytes(const void* layer) {
+  return static_cast<const rarefy::SlotLayer*>(layer)->bytes();
+}
+
+void rarefy_slots_free(void* layer) { delete static_cast<rarefy::SlotLayer*>(layer); }

@@ -55,3 +55,22 @@ RAREFY_EXPORT int rarefy_container_sections(const uint8_t* bytes, int64_t size, 
 RAREFY_EXPORT int rarefy_program_check(const char* program, char* error, int64_t error_size);
 // 1 where this CPU and system run generated code, else 0.
 RAREFY_EXPORT int rarefy_can_emit();
+
+// A layer whose values stand in slots (slots.h), for tokens where `geometry` is null, else for
+// images (slot_image.h); null, and one line in `error`, where something does not fit. Copies what
+// it needs.
+RAREFY_EXPORT void* rarefy_slots_new(const int32_t* words, int64_t count, const int64_t* geometry,
+                                     const char* set, char* error, int64_t error_size);
+// What slot_layer.h says of them. May be called from several threads at once. 0, or the code of
+// what is wrong.
+RAREFY_EXPORT int rarefy_slots_forward(const void* layer, const float* x, const float* values,
+                                       const float* bias, float* y, const int64_t* sizes,
+                                       int threads);
+RAREFY_EXPORT int rarefy_slots_input_gradient(const void* layer, const float* dy,
+                                              const float* values, float* dx,
+                                              const int64_t* sizes, int threads);
+RAREFY_EXPORT int rarefy_slots_weight_gradient(const void* layer, const float* x, const float* dy,
+                                               float* dvalues, const int64_t* sizes, int threads);
+// Bytes held now.
+RAREFY_EXPORT int64_t rarefy_slots_bytes(const void* layer);
+RAREFY_EXPORT void rarefy_slots_free(void* layer);

@@ -28,7 +28,7 @@ int64_t ImageRun::step_parts(const ImageStep& step) const {
 void ImageRun::before_step(const ImageStep& step, float* lines) const {
   if (!in_lines(step)) return;
   const ImageNode& node = *step.node;
-  kernels_.rows.lines_of_tokens(plain(step.from), node.columns, count_, node.columns, lines);
+  kernels_.rows.lines_of_tokens(plain(step.from), node.columns, count_, node.columns, lines, kLine);
 }
 
 void ImageRun::step(const ImageStep& step, float* lines, int64_t first, int64_t last) const {

@@ -185,7 +185,7 @@ class LinesRun {
     const int64_t begin = g * kLine * part.features + from;
     if (part.stage == Stage::enter) {
       kernels.lines_of_tokens(job_.inputs[part.number].data + begin, part.features, tokens_of(g),
-                              to - from, line(group, part.out, from));
+                              to - from, line(group, part.out, from), kLine);
     } else if (part.stage == Stage::leave) {
       kernels.tokens_of_lines(line(group, part.in, from), tokens_of(g), to - from,
                               job_.outputs[part.number].data + begin, part.features);

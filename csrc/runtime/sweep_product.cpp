@@ -31,7 +31,8 @@ class Interpreted final : public Product {
       while (end < last && entries + parts_.work[end] <= kStripEntries) {
         entries += parts_.work[end++];
       }
-      kernel_(&parts_.form, first, end, x, x_at, y, y_at, groups, bias, relu);
+      kernel_(&parts_.form, first, end, x, x_at, y, y_at, groups, bias,
+              relu ? kSweepRelu : kSweepStores);
       first = end;
     }
   }

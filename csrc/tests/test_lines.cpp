@@ -199,16 +199,17 @@ void test_lines_of_tokens(rarefy::lines_of_tokens<T>* kernel, const std::string&
   std::mt19937 random(8);
   for (int64_t features : kFeatures) {
     for (int64_t tokens : {0, 1, 7, 15, 16}) {
-      const int64_t stride = features + 3;
+      const int64_t stride = features + 3, apart = tokens % 2 ? 16 : 48;
       // The last row ends where the memory ends.
       const int64_t size = tokens ? (tokens - 1) * stride + features : 0;
       const Misaligned<float> x(numbers(size, random));
-      std::vector<float> lines(16 * features + 1, 7);
-      kernel(x.data(), stride, tokens, features, lines.data());
+      std::vector<float> lines(apart * features + 1, 7);
+      kernel(x.data(), stride, tokens, features, lines.data(), apart);
       bool right = lines.back() == 7;
-      for (int64_t i = 0; i < 16 * features; ++i) {
-        const int64_t t = i % 16, f = i / 16;
-        right = right && lines[i] == (t < tokens ? x.data()[t * stride + f] : 0.0f);
+      for (int64_t i = 0; i < apart * features; ++i) {
+        const int64_t t = i % apart, f = i / apart;
+        const float wanted = t < tokens ? x.data()[t * stride + f] : 0.0f;
+        right = right && lines[i] == (t < 16 ? wanted : 7.0f);
       }
       expect(right, name + " of " + std::to_string(tokens) + " x " + std::to_string(features));
     }

@@ -16,7 +16,7 @@ from typing import Any
 
 from rarefy.errors import UnknownName
 
-ABI = 3
+ABI = 4
 _FILE = {"darwin": "librarefy_native.dylib", "win32": "rarefy_native.dll"}
 _SETS = ("reference", "generic", "v3", "v4", "v4n")
 
