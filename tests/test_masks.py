@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from rarefy.masks import MaskSet
+from rarefy.masks import MaskSet, PlacedMasks
 
 KEPT = torch.tensor([[True, False], [False, True], [True, True]])
 
@@ -94,3 +94,24 @@ def test_clearing_follows_strides():
     wanted = tensor * mask
     MaskSet({"a": mask}).clear_("a", tensor)
     assert torch.equal(tensor, wanted)
+
+
+def test_masks_kept_as_places_are_masks():
+    masks = {"a": torch.rand(3, 5) < 0.4, "b": torch.zeros(2, 2, dtype=torch.bool)}
+    places = {
+        name: (mask.flatten().nonzero().squeeze(1).flip(0).int(), tuple(mask.shape))
+        for name, mask in masks.items()
+    }
+    found, wanted = PlacedMasks(places), MaskSet(masks)
+    assert list(found) == ["a", "b"]
+    assert len(found) == 2
+    assert all(torch.equal(found[name], masks[name]) for name in masks)
+    assert (found.kept, found.size, found.sparsity) == (wanted.kept, wanted.size, wanted.sparsity)
+    assert repr(found) == repr(wanted)
+    found["a"][:] = True  # a copy
+    assert torch.equal(found["a"], masks["a"])
+    assert torch.equal(found.removed("a", torch.device("cpu")), ~masks["a"])
+    tensor = torch.ones(3, 5)
+    found.clear_("a", tensor)
+    assert torch.equal(tensor, masks["a"].float())
+    assert PlacedMasks({}).sparsity == 0.0

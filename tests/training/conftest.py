@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim import SGD, Adagrad, Adam, AdamW, RMSprop
+
+import rarefy
 
 
 def build(seed=0, dtype=torch.float32):
@@ -118,4 +121,83 @@ def lab():
         same_bits=same_bits,
         states=states,
         train=train,
+    )
+
+
+# -- compressed storage beside masked storage, in double precision
+
+
+class Twice(AdamW):
+    """A subclass with state of its own, one layer down."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """AdamW's, and a little of its own."""
+        result = super().step(closure)
+        for group in self.param_groups:
+            for weight in group["params"]:
+                own = self.state[weight].setdefault("own", {"sum": torch.zeros_like(weight)})
+                own["sum"].add_(weight.abs())
+                weight.sub_(own["sum"].sign(), alpha=1e-5)
+        return result
+
+
+OPTIMIZERS = {
+    "sgd": lambda p: SGD(p, lr=0.05, momentum=0.9, weight_decay=1e-3),
+    "adamw": lambda p: AdamW(p, lr=1e-2),
+    "adam": lambda p: Adam(p, lr=1e-2, amsgrad=True),
+    "rmsprop": lambda p: RMSprop(p, lr=1e-2, momentum=0.5, centered=True),
+    "adagrad": lambda p: Adagrad(p, lr=1e-2),
+    "subclass": lambda p: Twice(p, lr=1e-2),
+}
+
+
+def net():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = nn.Sequential(
+            nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 10), nn.Tanh(), nn.Linear(10, 4)
+        )
+    return made.to(torch.float64)
+
+
+def wide_batches(count, seed=0):
+    generator = torch.Generator().manual_seed(1_000 + seed)
+    return [torch.randn(8, 12, generator=generator).to(torch.float64) for _ in range(count)]
+
+
+def run(storage, method, make="adamw", steps=200, model=None, **given):
+    """Model, optimizer, Sparsifier, and the masks after every step."""
+    model = net() if model is None else model
+    optimizer = OPTIMIZERS[make](model.parameters())
+    words = {"when": "every 10 until 75%", "seed": 3} | given
+    sparsifier = rarefy.sparsify(
+        model, 0.75, method, optimizer=optimizer, steps=steps, storage=storage, **words
+    )
+    seen = []
+    for batch in wide_batches(steps):
+        optimizer.zero_grad()
+        loss_of(model, batch).backward()
+        optimizer.step()
+        seen.append(dict(sparsifier.masks))
+    return model, optimizer, sparsifier, seen
+
+
+def loss_of(model, batch):
+    return (model(batch) - batch[:, :4].sin()).square().mean()
+
+
+def flat(state, before=""):
+    for key, value in state.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{before}{key}.")
+        elif isinstance(value, torch.Tensor):
+            yield before + key, value
+
+
+@pytest.fixture
+def twins():
+    """The functions above for compressed and masked runs, in one place."""
+    return SimpleNamespace(
+        batches=wide_batches, flat=flat, loss=loss_of, net=net, optimizers=OPTIMIZERS, run=run
     )

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from rarefy.errors import FileError, TargetError
-from rarefy.files._state import groups_of, refuse_swapped, state_of
+from rarefy.files._state import groups_of, ordinary, refuse_swapped, state_of
 from rarefy.files._tensors import Source
 from rarefy.files._write import write_sparse
-from rarefy.targets import unwrap
+from rarefy.targets import stored, unwrap
 from rarefy.training import masks_of, sparsifier_of
 
 
@@ -39,10 +39,14 @@ def save(model: nn.Module, path: str | Path, choices: Mapping[str, Any] | None =
     refuse_swapped("save(model, path)", path=path, model=model)
     plain = unwrap(model)
     sparsifier = sparsifier_of(plain)
-    state = state_of(plain)
+    layers = stored(plain)
+    state = ordinary(state_of(plain), layers)
     masks = _masks(plain, state)
     sources = {}
     for names in groups_of(state):
+        if names[0] in layers:
+            sources[names[0]] = _compressed(layers[names[0]], names[1:])
+            continue
         # A mask is known by the name that its Sparsifier uses, whichever of the tied ones that is.
         key = next((name for name in names if name in masks), names[0])
         others = tuple(name for name in names if name != key)
@@ -54,8 +58,15 @@ def _source(tensor: Tensor, mask: Tensor | None, aliases: tuple[str, ...]) -> So
     return Source(lambda: tensor, lambda: mask, aliases)
 
 
+def _compressed(layer: Any, aliases: tuple[str, ...]) -> Source:  # noqa: ANN401 - masks.Storage
+    """A weight of which there are only values: dense while it is written, and no longer."""
+    return Source(layer.dense_weight, layer.mask, aliases)
+
+
 def _masks(plain: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     driven = sparsifier_of(plain) is not None
+    if driven and getattr(sparsifier_of(plain), "storage", None) == "compressed":
+        return {}  # its layers are their own masks
     try:
         masks = dict(masks_of(plain))
     except TargetError:

@@ -1,6 +1,6 @@
 """A model's state as a file holds it: plain names, plain tensors, tied ones together."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from os import PathLike
 
 import torch
@@ -23,6 +23,20 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
     for key, value in state.items():
         _refuse_odd(key, value)
     return state
+
+
+def ordinary(state: Mapping[str, Tensor], layers: Collection[str]) -> dict[str, Tensor]:
+    """The same entries under the names that a dense model has for them.
+
+    The values of a compressed weight stand in for it, under its own name; its topology is no entry.
+
+    Args:
+        state: By plain name.
+        layers: Ordinary names of the compressed weights.
+    """
+    values = {f"{name}_values": name for name in layers}
+    topologies = {f"{name}_topology" for name in layers}
+    return {values.get(k, k): tensor for k, tensor in state.items() if k not in topologies}
 
 
 def refuse_swapped(call: str, *, path: object, model: object) -> None:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from rarefy import methods
 from rarefy.errors import TargetError
 from rarefy.front._sparsify import plain_of, refuse_odd, refuse_second
+from rarefy.front._storage import check_words, refuse_unfit, twins_for
 from rarefy.masks import MaskSet
-from rarefy.targets import Target, find, names_of, weight_of
-from rarefy.training import Plan, Sparsifier, check_optimizers
+from rarefy.targets import Target, find, names_of, stored, weight_of
+from rarefy.training import CompressedSparsifier, Plan, Sparsifier, check_optimizers
 
 
 def hold(
@@ -21,14 +22,21 @@ def hold(
     *,
     optimizer: Any = None,  # noqa: ANN401 - an optimizer, several, or a wrapper of one
     masks: Mapping[str, Tensor] | None = None,
+    storage: str = "masked",
+    slack: float = 0.0,
 ) -> Sparsifier:
     """Keep removed weights at zero through training; nothing else is chosen.
+
+    A model with compressed layers is taken as it is: what lives in them is trained, and weights
+    beside them that are dense are no concern of this Sparsifier.
 
     Args:
         model: With zeros in it already, or with ``masks``.
         optimizer: As for :func:`rarefy.sparsify`; it can be attached later.
         masks: Bool by parameter name, True = kept; these weights are held and no others. Without
             it every weight that can be sparsified keeps the zeros that it has now.
+        storage: ``"masked"`` or ``"compressed"``; as for :func:`rarefy.sparsify`.
+        slack: Slots in reserve in each compressed weight, as a share of those that live.
 
     Raises:
         TargetError: A mask for a weight that the model does not have, or of another shape.
@@ -36,6 +44,10 @@ def hold(
     """
     plain = plain_of(model)
     refuse_second(plain)
+    check_words(storage, slack, fully_sparse=False)
+    plan = Plan(method=replace(methods.one_shot(), name="hold"), sparsity=None)
+    if stored(plain):
+        return _hold_compressed(plain, plan, optimizer, masks)
     targets = find(plain) if masks is None else _named(plain, masks)
     weights = {name: weight_of(plain, name) for name in targets}
     refuse_odd(weights)
@@ -46,8 +58,32 @@ def hold(
         if masks is None
         else {name: _fitting(masks, target, weights[name]) for name, target in targets.items()}
     )
-    plan = Plan(method=replace(methods.one_shot(), name="hold"), sparsity=None)
+    twins = twins_for(model)
+    if storage == "compressed":
+        refuse_unfit(plain, targets, plan, twins, optimizer)
     sparsifier = Sparsifier(plain, targets, MaskSet(kept), plan)
+    sparsifier.compressing = twins
+    if optimizer is not None:
+        sparsifier.attach(optimizer)
+    return sparsifier if storage == "masked" else sparsifier.compress(slack)
+
+
+def _hold_compressed(
+    plain: nn.Module,
+    plan: Plan,
+    optimizer: Any,  # noqa: ANN401 - as for hold()
+    masks: Mapping[str, Tensor] | None,
+) -> Sparsifier:
+    layers = stored(plain)
+    if masks is not None:
+        raise TargetError(
+            f"masks= beside a model whose weights are compressed ({', '.join(layers)}): what lives "
+            "in them is all there is. Leave masks= out."
+        )
+    targets = find(plain, only=list(layers))
+    if optimizer is not None:
+        check_optimizers(optimizer, {name: layers[name].weight_values for name in targets})
+    sparsifier = CompressedSparsifier(plain, targets, plan)
     if optimizer is not None:
         sparsifier.attach(optimizer)
     return sparsifier

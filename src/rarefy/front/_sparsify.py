@@ -13,6 +13,13 @@ from rarefy.communication import same_seed
 from rarefy.errors import AttachError, BudgetError, EvidenceError, ScoreError, TargetError
 from rarefy.evidence import check_batches
 from rarefy.front._plan import fit
+from rarefy.front._storage import (
+    check_words,
+    refuse_growth,
+    refuse_stored,
+    refuse_unfit,
+    twins_for,
+)
 from rarefy.front._words import method_of
 from rarefy.growth import Growth
 from rarefy.masks import MaskSet
@@ -50,6 +57,9 @@ def sparsify(
     skip: Choices | None = None,
     minimum: int = 1,
     seed: int | None = None,
+    storage: str = "masked",
+    slack: float = 0.0,
+    fully_sparse: bool = False,
 ) -> Sparsifier:
     """Make ``model`` sparse in place, at once or while ``optimizer`` trains it.
 
@@ -75,6 +85,10 @@ def sparsify(
         minimum: Units that every weight keeps at least.
         seed: For all that is drawn. None draws one number from torch's global generator. On
             several ranks it is rank 0's.
+        storage: ``"masked"``: dense weights with zeros. ``"compressed"``: the layers are swapped
+            for ones that hold what lives alone, and so do gradients and optimizer state.
+        slack: Slots in reserve in each compressed weight, as a share of those that live.
+        fully_sparse: Refuse every method that needs a dense gradient, average or master.
 
     Returns:
         The Sparsifier that owns the masks.
@@ -84,22 +98,31 @@ def sparsify(
     """
     plain, trains = plain_of(model), optimizer is not None
     refuse_second(plain)
+    check_words(storage, slack, fully_sparse=fully_sparse)
     number, fixing = asked(sparsity, pattern)
     words = {"score": score, "pattern": fixing, "allocation": allocation, "growth": growth}
     chosen = method_of(method, {**words, "when": when}, trains=trains)
     targets = find(plain, only, skip)
+    refuse_stored(plain, targets)
+    refuse_growth(targets, chosen.growth)
     weights = {name: weight_of(plain, name) for name in targets}
     refuse_odd(weights)
     if trains:
         check_optimizers(optimizer, weights)
     first = same_seed(_next_draw() if seed is None else _seed(seed))
     plan = fit(chosen, number, steps=steps, trains=trains, minimum=minimum, seed=first)
+    twins = twins_for(model)
+    if storage == "compressed":
+        refuse_unfit(plain, targets, plan, twins, optimizer)
     masks = _first_masks(plain, targets, weights, plan, data, loss)
     sparsifier = Sparsifier(plain, targets, masks, plan)
+    sparsifier.compressing = twins
     if trains:
         sparsifier.attach(optimizer)
     if seed is None:
         _draw()
+    if storage == "compressed":
+        return sparsifier.compress(slack, fully_sparse=fully_sparse)
     return sparsifier
 
 

@@ -67,7 +67,10 @@ def _base(method: str | Method | Score | None, *, gradual: bool) -> Method:
 
 def _refuse_unknown(method: Method) -> None:
     arrivals = method.growth.arrivals
-    for part, known in ((method.score, _SCORED_BY), (arrivals, (*_SCORED_BY, "momentum"))):
+    for part, known in (
+        (method.score, _SCORED_BY),
+        (arrivals, (*_SCORED_BY, "momentum", "living")),
+    ):
         odd = [kind for kind in wants(part) if kind not in known] if part is not None else []
         if odd:
             name = getattr(part, "__name__", part)
@@ -147,7 +150,8 @@ def _growth(value: object) -> Growth:
     if _is_rule(value):
         rule: Growth = value()  # type: ignore[operator]  # a class of rules with defaults
         return rule
-    return Growth(arrivals=_called(value, "growth", [n for n in growths.__all__ if n[0].isupper()]))
+    rules = [name for name in growths.__all__ if _is_rule(getattr(growths, name))]
+    return Growth(arrivals=_called(value, "growth", rules))
 
 
 def _is_rule(value: object) -> bool:

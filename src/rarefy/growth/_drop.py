@@ -58,6 +58,11 @@ def smallest_of_each_sign(scores: Tensor, sign: Tensor, kept: Tensor, count: int
 
 
 def _survivors(scores: Tensor, among: Tensor, count: int) -> Tensor:
+    if among.all():  # as where only the living are there at all
+        return keep_largest(scores, count)
+    if scores.is_floating_point() and scores.sum().isfinite():
+        # The same choice, without picking the scores out and putting the answers back.
+        return keep_largest(scores.masked_fill(~among, -torch.inf), count)
     survivors = torch.zeros_like(among)
     survivors[among] = keep_largest(scores[among], count)
     return survivors

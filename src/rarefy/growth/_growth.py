@@ -68,6 +68,14 @@ class Growth:
             if each.name != "generator" and each.default is inspect.Parameter.empty
         )
 
+    def refuse(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise where this rule cannot grow in a weight; most can in all.
+
+        Args:
+            name: The weight's.
+            shape: Groups, outputs, inputs, kernel.
+        """
+
     def __str__(self) -> str:
         return type(self).__name__.lower().rstrip("_")
 

@@ -89,11 +89,22 @@ class Topology:
             PatternError: A place lies outside of the matrix or is there twice.
             BudgetError: The capacity does not hold them, or is more than the matrix has.
         """
+        return Topology.arranged(rows, columns, places, capacity, blocks)[0]
+
+    @staticmethod
+    def arranged(
+        rows: int,
+        columns: int,
+        places: Tensor,
+        capacity: int | None = None,
+        blocks: tuple[int, int] = (BLOCK, BLOCK),
+    ) -> "tuple[Topology, Tensor]":
+        """As :meth:`of_places`, and by slot which of the places given stands there; int64."""
         count = places.numel()
         capacity = count if capacity is None else capacity
         check_asked(rows, columns, places, capacity, blocks)
         grid = _Grid(rows, columns, *blocks)
-        codes = _sorted(grid.codes(places))
+        codes, order = _ordered(grid.codes(places))
         if bool((codes[1:] == codes[:-1]).any()):
             raise PatternError(
                 f"a place of the {rows} x {columns} matrix is given twice: give each place once."
@@ -105,7 +116,7 @@ class Topology:
         buffer[:HEADER] = torch.tensor(head, dtype=torch.int32)
         buffer[HEADER:words] = torch.searchsorted(codes, edges)
         buffer[words:].view(torch.int16)[:count] = codes.bitwise_and_(_CODES - 1)
-        return Topology(buffer)
+        return Topology(buffer), order
 
     @staticmethod
     def read(buffer: Tensor) -> "Topology":
@@ -266,8 +277,15 @@ def _nonzero(flags: Tensor) -> Tensor:
     return flags.nonzero().squeeze(1)
 
 
-def _sorted(codes: Tensor) -> Tensor:
-    if codes.device.type == "cpu":
-        codes.numpy().sort()
-        return codes
-    return codes.sort().values
+def _ordered(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Sorted codes, and where each stood."""
+    count = codes.numel()
+    bits = count.bit_length()
+    most = int(codes.max()) if count else 0
+    if codes.device.type != "cpu" or most.bit_length() + bits > 62:
+        found = codes.sort()
+        return found.values, found.indices
+    # Code and place in one integer are sorted in a fifth of the time.
+    joined = (codes << bits).add_(torch.arange(count))
+    joined.numpy().sort()
+    return joined >> bits, joined.bitwise_and_((1 << bits) - 1)

@@ -19,8 +19,15 @@ class Change:
 
     topology: Topology
     """The new one, of the same capacity."""
-    source: Tensor
-    """int64, one a slot: its slot before, -1 for arrivals and padding."""
+    order: Tensor
+    """int64, one a living slot: which of the places given stands there."""
+    before: Topology
+    """The present one."""
+
+    @property
+    def source(self) -> Tensor:
+        """int64, one a slot: its slot before, -1 for arrivals and padding; found anew each time."""
+        return self.topology.source(self.before)
 
     @property
     def topology_buffer(self) -> Tensor:
@@ -100,8 +107,9 @@ class Compressed(nn.Module):
         """
         now = self.topology
         blocks = (now.block_rows, now.block_columns)
-        new = Topology.of_places(now.rows, now.columns, places.long(), now.capacity, blocks)
-        return Change(new, new.source(now))
+        new, order = Topology.arranged(now.rows, now.columns, places.long(), now.capacity, blocks)
+        # A copy: the present buffer is written over when the change is adopted.
+        return Change(new, order, Topology(now.buffer.clone()))
 
     @torch.no_grad()
     def adopt(self, change: Change) -> None:

@@ -57,7 +57,7 @@ def choose(
         name: _units(name, evidence, shapes[name], score, pattern, seed, step, among)
         for name in weights
     }
-    counts = _counts(units, sparsity, pattern, allocation, minimum)
+    counts = counts_of(units, sparsity, pattern, allocation, minimum)
     masks = {}
     for name, weight in weights.items():
         kept = pattern.choose(units[name].scores(), counts[name], name=name)
@@ -157,13 +157,25 @@ def _size(name: str, pattern: Pattern, shape: tuple[int, ...]) -> int:
         raise PatternError(f"{name}: {error}") from None
 
 
-def _counts(
+def counts_of(
     units: Mapping[str, Units],
     sparsity: float | None,
     pattern: Pattern,
     allocation: Allocation,
     minimum: int,
 ) -> dict[str, int]:
+    """Units that each weight keeps.
+
+    Args:
+        units: What the allocation sees of each weight.
+        sparsity: Share of all units removed; None where the pattern fixes it.
+        pattern: What a unit is.
+        allocation: How the units kept in all are spread.
+        minimum: Units that each weight keeps at least.
+
+    Raises:
+        BudgetError: The sparsity cannot be met.
+    """
     density = pattern.density
     if density is not None and sparsity is not None:
         raise BudgetError(

@@ -2,6 +2,7 @@
 
 from rarefy.targets._find import find
 from rarefy.targets._model import names_of, plain_name, unwrap, weight_of
+from rarefy.targets._stored import stored, stored_of
 from rarefy.targets._view import Target
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     "find",
     "names_of",
     "plain_name",
+    "stored",
+    "stored_of",
     "unwrap",
     "weight_of",
 ]

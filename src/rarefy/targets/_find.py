@@ -12,6 +12,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from rarefy.errors import TargetError
 from rarefy.targets._model import names_of, plain_name, unwrap
+from rarefy.targets._stored import is_stored, stored_shape
 from rarefy.targets._view import Target
 
 Choice = str | nn.Module | type[nn.Module]
@@ -49,11 +50,12 @@ def find(
     seen: set[str] = set()
     for names, module, parameter, usual in candidates:
         wanted = usual if chosen is None else bool(chosen & set(names))
-        if not wanted or left_out & set(names) or names[0] in seen or _empty(parameter):
+        if not wanted or left_out & set(names) or names[0] in seen or _empty(module, parameter):
             continue
         seen.add(names[0])
         weight = _fit(names[0], parameter)
-        found[names[0]] = _target(names, _reader(names[0], module, candidates), weight)
+        reader = _reader(names[0], module, candidates)
+        found[names[0]] = _target(names, reader, stored_shape(reader) or tuple(weight.shape))
     if not found:
         raise TargetError(
             f"{type(plain).__name__} has no weight to sparsify: no Linear, convolution, attention "
@@ -71,6 +73,9 @@ def _candidates(model: nn.Module) -> list[_Candidate]:
     every = names_of(model)
     found: list[_Candidate] = []
     for path, module in model.named_modules():
+        if is_stored(module):
+            found.append(_compressed(module, every))
+            continue
         for own in _computed(module):
             found.append(((plain_name(f"{path}.{own}" if path else own),), module, None, True))
         for own, parameter in module._parameters.items():
@@ -84,6 +89,12 @@ def _candidates(model: nn.Module) -> list[_Candidate]:
     # its weight to the head is the exception, for an embedding is never taken unasked.
     embeddings = {n[0] for n, m, _, _ in found if isinstance(m, nn.Embedding | nn.EmbeddingBag)}
     return [(n, m, p, u and n[0] not in embeddings) for n, m, p, u in found]
+
+
+def _compressed(module: nn.Module, every: Mapping[int, tuple[str, ...]]) -> _Candidate:
+    values = module._parameters["weight_values"]
+    names = tuple(name.removesuffix("_values") for name in every[id(values)])
+    return names, module, values, True
 
 
 def _usual(module: nn.Module, own: str) -> bool:
@@ -101,18 +112,18 @@ def _is_conv1d(module: nn.Module) -> bool:
     return type(module).__name__ == "Conv1D" and hasattr(module, "nf")
 
 
-def _target(names: tuple[str, ...], module: nn.Module, parameter: Tensor) -> Target:
+def _target(names: tuple[str, ...], module: nn.Module, shape: tuple[int, ...]) -> Target:
     holder, _, own = names[0].rpartition(".")
     groups, turned = 1, False
     if isinstance(module, _TRANSPOSED):
         groups, turned = module.groups, True
     elif isinstance(module, nn.Embedding | nn.EmbeddingBag) or _is_conv1d(module):
         turned = True
-    elif own == "in_proj_weight" and parameter.shape[0] % 3 == 0:
+    elif own == "in_proj_weight" and shape[0] % 3 == 0:
         groups = 3
     elif isinstance(module, nn.RNNBase | nn.RNNCellBase) and not own.startswith("weight_hr"):
         groups = _gates(module)
-    return Target(names[0], names, holder, tuple(parameter.shape), groups, turned)
+    return Target(names[0], names, holder, shape, groups, turned)
 
 
 def _matching(
@@ -192,7 +203,9 @@ def _reader(name: str, module: nn.Module, candidates: Iterable[_Candidate]) -> n
     return next((m for m in others if not isinstance(m, nn.Embedding | nn.EmbeddingBag)), module)
 
 
-def _empty(parameter: Tensor | None) -> bool:
+def _empty(module: nn.Module, parameter: Tensor | None) -> bool:
+    if is_stored(module):  # where nothing lives there still is a weight
+        return False
     return parameter is not None and not _lazy(parameter) and parameter.numel() == 0
 
 

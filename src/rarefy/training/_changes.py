@@ -80,7 +80,7 @@ def exchanged(
         ScoreError: A score is not finite; the weight is named.
     """
     growth, pattern = plan.method.growth, plan.method.pattern
-    share = _share(plan, step)
+    share = share_of(plan, step)
     sides = {n: _side(plan, n, evidence, mask, share, step) for n, mask in masks.items()}
     removed = sum(int(side.dropped.sum()) for side in sides.values())
     if not removed:
@@ -88,7 +88,9 @@ def exchanged(
     totals = _totals(growth, sides, evidence, removed)
     changed = {}
     for name, side in sides.items():
-        scores = pattern.unit_scores(_arrival_scores(plan, name, evidence, step))
+        survivors = pattern.expand(side.kept & ~side.dropped, tuple(masks[name].shape))
+        known = {**evidence, "living": {name: survivors}}
+        scores = pattern.unit_scores(_arrival_scores(plan, name, known, step))
 
         def pick(units: Tensor, count: int, name: str = name) -> Tensor:
             return pattern.choose(units, count, name=name)
@@ -98,7 +100,8 @@ def exchanged(
     return changed
 
 
-def _share(plan: Plan, step: int) -> float:
+def share_of(plan: Plan, step: int) -> float:
+    """Share of the living units that is exchanged after ``step`` steps."""
     growth, until = plan.method.growth, plan.trigger.until if plan.trigger else 0
     if growth.decay == "constant":
         return growth.share
@@ -128,7 +131,7 @@ def _side(
     count = int(share * living)
     if growth.redistributes:
         count = min(math.ceil(share * living), max(living - plan.minimum, 0))
-    dropped = growth.drop(pattern.unit_scores(_finite(name, scores)), sign, kept, count)
+    dropped = growth.drop(pattern.unit_scores(finite(name, scores)), sign, kept, count)
     return _Side(kept, dropped)
 
 
@@ -165,11 +168,17 @@ def _arrival_scores(
     made = score_of(
         name, evidence, arrivals, lambda: generator_for(plan.seed, step, name, "growth")
     )
-    return _finite(name, made)
+    return finite(name, made)
 
 
-def _finite(name: str, scores: Tensor) -> Tensor:
-    if not scores.isfinite().all():
+def finite(name: str, scores: Tensor) -> Tensor:
+    """``scores``, if each of them is finite.
+
+    Raises:
+        ScoreError: One is not.
+    """
+    # Where a sum is finite all of it is; a sum is the fastest look, and may overflow.
+    if not scores.sum().isfinite() and not scores.isfinite().all():
         raise ScoreError(
             f"{name} has scores that are not finite, so nothing can be ranked. Either its weights "
             "or gradients have diverged (lower the learning rate, or clip gradients), or a score "

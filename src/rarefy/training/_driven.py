@@ -31,7 +31,7 @@ class Driven:
         self._model = ref(unwrap(model))
         self.targets = dict(targets)
         self.plan = plan
-        self.masks = masks
+        self._masks = masks
         self.step = 0
         self.history = History()
         self._hooks: Hooks | None = None
@@ -66,6 +66,16 @@ class Driven:
             raise AttachError("the model of this Sparsifier is gone: keep a reference to it.")
         return model
 
+    @property
+    def masks(self) -> MaskSet:
+        """Which weights are kept: bool by parameter name, read-only."""
+        return self._masks
+
+    @property
+    def sparsity(self) -> float:
+        """Share of the weights that is removed now."""
+        return self.masks.sparsity
+
     def weights(self) -> dict[str, nn.Parameter]:
         """The sparse weights by name, looked up now."""
         model = self.model
@@ -77,12 +87,29 @@ class Driven:
         due = self.plan.replaces_step and self.plan.due(self.step)
         return due and self._changed_at != self.step
 
-    def arrived(self, name: str, gradient: Tensor, held: Tensor | None) -> None:
-        """A dense gradient arrived for the weight called ``name``, whose ``.grad`` is ``held``."""
+    def arrived(self, name: str, gradient: Tensor, held: Tensor | None) -> Tensor | None:
+        """A gradient arrived for the weight called ``name``, whose ``.grad`` is ``held``.
+
+        Returns:
+            The gradient with what is removed zeroed; None where it stays as it is.
+        """
         if held is None:
             self._fresh[name] = self._fresh.get(name, 0) + 1
         if self._averages:
             self._averages.collect(name, gradient, held)
+        if self.dense_wanted:
+            return None
+        if gradient.requires_grad:  # create_graph=True: what is masked stays differentiable
+            return gradient.masked_fill(self.masks.removed(name, gradient.device), 0)
+        cleared = gradient.clone()
+        self.masks.clear_(name, cleared)
+        return cleared
+
+    def clear_gradients(self) -> None:
+        """Zero what is removed in the gradients that wait for the step."""
+        for name, weight in self.weights().items():
+            if weight.grad is not None and weight.grad.layout == torch.strided:
+                self.masks.clear_(name, weight.grad.detach())
 
     @torch.no_grad()
     def before(self, scale: float) -> bool:
@@ -139,6 +166,7 @@ class Driven:
             if self._averages:
                 self._averages.agree(self.weights())
                 evidence["momentum"] = self._matrices(self._averages.values)
+            evidence["living"] = masks
             moving = {name: masks[name] for name in self._moving(evidence)}
             masks = {**masks, **_changes.exchanged(self.plan, evidence, moving, self.step)}
         if all(masks[name] is before[name] for name in masks):
@@ -152,7 +180,7 @@ class Driven:
         new = MaskSet({name: self.targets[name].restore(mask) for name, mask in matrices.items()})
         check_agreement(new, step=self.step)
         arrivals = {name: new[name] & ~old[name] for name in new}
-        self.masks = new
+        self._masks = new
         self.hold()
         self._start(arrivals)
         born = sum(int(each.sum()) for each in arrivals.values())
@@ -217,16 +245,16 @@ class Driven:
         if self.step % self.plan.record:
             return
         squares = [
-            weight.grad.masked_fill(self.masks.removed(name, weight.grad.device), 0)
-            .float()
-            .square()
-            .sum()
+            self._living(name, weight.grad).float().square().sum()
             for name, weight in self.weights().items()
             if weight.grad is not None and weight.grad.layout == torch.strided
         ]
         if squares:
             norm = float(sum(squares)) ** 0.5 / scale
-            self.history.note(self.step, sparsity=self.masks.sparsity, gradient_norm=norm)
+            self.history.note(self.step, sparsity=self.sparsity, gradient_norm=norm)
+
+    def _living(self, name: str, gradient: Tensor) -> Tensor:
+        return gradient.masked_fill(self.masks.removed(name, gradient.device), 0)
 
     def _verify_loaded(self) -> None:
         if self._unverified:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from rarefy.masks import MaskSet
 from rarefy.training import _checks
 from rarefy.training._optimizers import parameters_of, scale_of, skips
 
@@ -20,19 +19,16 @@ from rarefy.training._optimizers import parameters_of, scale_of, skips
 class Owner(Protocol):
     """What the hooks need of a Sparsifier."""
 
-    masks: MaskSet
-
     def weights(self) -> dict[str, nn.Parameter]:
         """The sparse weights by name, looked up now."""
         ...
 
-    @property
-    def dense_wanted(self) -> bool:
-        """Whether the next step's gradients feed an exchange and stay dense."""
+    def arrived(self, name: str, gradient: Tensor, held: Tensor | None) -> Tensor | None:
+        """A gradient arrived, to be added to the one that is held; what it is replaced by."""
         ...
 
-    def arrived(self, name: str, gradient: Tensor, held: Tensor | None) -> None:
-        """A dense gradient arrived, to be added to the one that is held."""
+    def clear_gradients(self) -> None:
+        """Zero what is removed in the gradients that wait for the step."""
         ...
 
     def before(self, scale: float) -> bool:
@@ -124,14 +120,7 @@ class Hooks:
             if not self._in_closure:
                 self._begin()
             held = weak()
-            self._owner.arrived(name, gradient, None if held is None else held.grad)
-            if self._owner.dense_wanted:
-                return None
-            if gradient.requires_grad:  # create_graph=True: what is masked stays differentiable
-                return gradient.masked_fill(self._owner.masks.removed(name, gradient.device), 0)
-            cleared = gradient.clone()
-            self._owner.masks.clear_(name, cleared)
-            return cleared
+            return self._owner.arrived(name, gradient, None if held is None else held.grad)
 
         return masked
 
@@ -199,9 +188,7 @@ class Hooks:
             # gradient in this round.
             self._hide(optimizer)
             return
-        for name, weight in self._owner.weights().items():
-            if weight.grad is not None and weight.grad.layout == torch.strided:
-                self._owner.masks.clear_(name, weight.grad.detach())
+        self._owner.clear_gradients()
 
     def _hide(self, optimizer: Optimizer) -> None:
         kept = self._hidden.setdefault(id(optimizer), [])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
-from torch import nn
+from torch import Tensor, nn
 
-from rarefy.masks import MaskSet
-from rarefy.targets import find, unwrap, weight_of
+from rarefy.masks import MaskSet, Storage
+from rarefy.targets import find, stored_of, unwrap, weight_of
 
 if TYPE_CHECKING:
     from rarefy.training._sparsifier import Sparsifier
@@ -36,7 +36,8 @@ def masks_of(model: nn.Module) -> MaskSet:
     """Which weights of ``model`` are kept.
 
     While a Sparsifier drives the model its masks are the truth; otherwise, and on a copy, a zero
-    is a removed weight, for every weight that :func:`rarefy.targets.find` finds.
+    is a removed weight (of a compressed one, what has no slot), for every weight that
+    :func:`rarefy.targets.find` finds.
 
     Raises:
         TargetError: The model has no weight to sparsify.
@@ -44,4 +45,11 @@ def masks_of(model: nn.Module) -> MaskSet:
     sparsifier = sparsifier_of(model)
     if sparsifier is not None:
         return sparsifier.masks
-    return MaskSet({name: weight_of(model, name).detach() != 0 for name in find(model)})
+    return MaskSet({name: _mask_of(model, name) for name in find(model)})
+
+
+def _mask_of(model: nn.Module, name: str) -> Tensor:
+    layer = stored_of(model, name)
+    if layer is not None:
+        return cast(Storage, layer).mask()
+    return weight_of(model, name).detach() != 0

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from rarefy._types import Batches, Loss
 from rarefy.communication import check_agreement
@@ -15,11 +16,13 @@ from rarefy.masks import MaskSet
 from rarefy.targets import Target, names_of, unwrap, weight_of
 from rarefy.training import _changes, _checks, _state
 from rarefy.training._collected import mean_gradients
+from rarefy.training._dense_state import dense_state
 from rarefy.training._driven import Driven
 from rarefy.training._history import as_numbers
 from rarefy.training._hooks import Hooks
 from rarefy.training._method import Plan
 from rarefy.training._optimizers import Optimizers, counting, opened
+from rarefy.training._refusals import Compressing
 from rarefy.training._registry import enter, leave
 
 
@@ -33,15 +36,17 @@ class Sparsifier(Driven):
 
     storage = "masked"
     """How the weights are stored: dense, with zeros. Nothing is smaller or faster yet."""
+    compressing: Compressing | None = None
+    """What makes compressed layers, for :meth:`compress`."""
 
     def __init__(
         self, model: nn.Module, targets: Mapping[str, Target], masks: MaskSet, plan: Plan
     ) -> None:
         super().__init__(model, targets, masks, plan)
-        check_agreement(masks, step=0)
+        check_agreement(self.masks, step=0)
         self.hold()
         enter(self.model, self)
-        self.history.note(0, sparsity=masks.sparsity)
+        self.history.note(0, sparsity=self.sparsity)
 
     # -- what it knows
 
@@ -56,15 +61,15 @@ class Sparsifier(Driven):
         return self._hooks is not None
 
     @property
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        """Those that it is attached to."""
+        return tuple(self._hooks.optimizers) if self._hooks else ()
+
+    @property
     def words(self) -> dict[str, str]:
         """The method's five words: score, pattern, allocation, when, growth."""
         trigger = {"when": str(self.plan.trigger)} if self.plan.trigger else {}
         return {**self.plan.method.words, **trigger}
-
-    @property
-    def sparsity(self) -> float:
-        """Share of the weights that is removed now."""
-        return self.masks.sparsity
 
     def __repr__(self) -> str:
         return (
@@ -141,6 +146,9 @@ class Sparsifier(Driven):
             _checks.hooks(self._hooks, weights)
             _checks.written(weights, self._versions, self._fresh)
             _checks.steps(self._hooks, weights, self._own_count)
+        self._check_zeros(weights)
+
+    def _check_zeros(self, weights: Mapping[str, nn.Parameter]) -> None:
         _checks.zeros(weights, self.masks)
         if self._hooks:
             _checks.states(self._hooks, weights, self.masks)
@@ -164,16 +172,15 @@ class Sparsifier(Driven):
         """
         self._verify_loaded()
         _checks.driver(self.model, self)
-        masks = self._mask_matrices()
-        self._refuse_growth(sparsity, masks)
-        evidence = self._evidence()
+        self._refuse_growth(sparsity)
+        masks, evidence = self._mask_matrices(), self._evidence()
         if data is not None:
             with self._unwatched():
                 found = mean_gradients(self.model, self.weights(), data, loss)
             evidence["gradient"] = self._matrices(found)
         self._adopt(_changes.pruned(self.plan, self.targets, evidence, masks, sparsity, self.step))
 
-    def _refuse_growth(self, sparsity: float, masks: Mapping[str, Tensor]) -> None:
+    def _refuse_growth(self, sparsity: float) -> None:
         if isinstance(sparsity, bool) or not isinstance(sparsity, int | float):
             raise BudgetError(f"prune() takes a sparsity in [0, 1); found {sparsity!r}.")
         pattern = self.plan.method.pattern
@@ -182,26 +189,53 @@ class Sparsifier(Driven):
                 f"{pattern} fixes the sparsity at {1 - pattern.density:g}, so prune({sparsity:g}) "
                 "has nothing to choose. Start from another pattern."
             )
-        if _changes.removes(self.plan, masks, sparsity) is None:
+        if self._removes(sparsity) is None:
             raise BudgetError(
                 f"prune({sparsity:g}) is absolute, and {self.sparsity:.4f} is removed already. "
                 "Pruning only removes: ask for more, or start again from the dense weights."
             )
 
+    def _removes(self, sparsity: float) -> bool | None:
+        return _changes.removes(self.plan, self._mask_matrices(), sparsity)
+
     def apply_(self, model: nn.Module) -> None:
         """Zero the removed weights of another copy, such as an average of the weights, in place."""
-        plain = unwrap(model)
-        # torch.optim.swa_utils.AveragedModel keeps its copy in .module
-        inner = getattr(plain, "module", None)
-        if isinstance(inner, nn.Module) and hasattr(plain, "n_averaged"):
-            plain = unwrap(inner)
+        plain = averaged(model)
         self.masks.apply_({name: weight_of(plain, name).data for name in self.masks})
 
     def log(self, **numbers: float | Tensor) -> None:
         """Add numbers, such as ``loss=``, to the history at this step."""
         self.history.note(self.step, **as_numbers(numbers))
 
-    # -- state
+    # -- storage and state
+
+    def compress(self, slack: float = 0.0, *, fully_sparse: bool = False) -> Sparsifier:
+        """Hold only what lives from now on: values, gradients and optimizer state, layer by layer.
+
+        The layers are swapped in the model and their parameters in the attached optimizers, in
+        place; groups, hyper-parameters and the state of what lives stay. Methods that start dense
+        come here once they have reached their sparsity.
+
+        Args:
+            slack: Slots in reserve, as a share of those that live.
+            fully_sparse: Refuse a method that needs a dense gradient average or master.
+
+        Returns:
+            The Sparsifier that drives the model from now on; this one is detached.
+
+        Raises:
+            AttachError: The model is wrapped in DistributedDataParallel, or an optimizer cannot go
+                on with the living weights alone.
+            TargetError: A weight cannot be compressed; it is named, and nothing is changed.
+            ScheduleError: The ramp has not come to its end.
+        """
+        from rarefy.training._compress import compressed  # it needs this class
+
+        return compressed(self, slack, fully_sparse=fully_sparse)
+
+    def dense_state_dict(self) -> dict[str, Any]:
+        """The model's ``state_dict()`` with ordinary keys: every weight dense under its name."""
+        return dense_state(self.model)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs: masks, step, seed, averages, history; plain data.
@@ -222,11 +256,10 @@ class Sparsifier(Driven):
         """
         _checks.driver(self.model, self)
         unpacked = _state.unpack(self, state)
-        self.masks = MaskSet(unpacked.masks)
+        self._take(unpacked)
         self.step = unpacked.step
         self.plan = unpacked.plan
         self.history.restore(unpacked.history)
-        self._unverified = unpacked.nonzero
         self.spreads = unpacked.spreads
         self._own_count = self._changed_at = None
         self._fresh = {}
@@ -234,3 +267,18 @@ class Sparsifier(Driven):
             self._averages.values = unpacked.averages
             self._averages.forget()
         check_agreement(self.masks, step=self.step)
+
+    def _take(self, unpacked: _state.Unpacked) -> None:
+        """Masks from a state, and what the weights must be like at the next step."""
+        self._masks = MaskSet(unpacked.masks)
+        self._unverified = unpacked.nonzero
+
+
+def averaged(model: nn.Module) -> nn.Module:
+    """The plain model, and of an average of a model's weights the copy that it keeps."""
+    plain = unwrap(model)
+    # torch.optim.swa_utils.AveragedModel keeps its copy in .module
+    inner = getattr(plain, "module", None)
+    if isinstance(inner, nn.Module) and hasattr(plain, "n_averaged"):
+        return unwrap(inner)
+    return plain

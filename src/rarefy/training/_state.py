@@ -88,12 +88,10 @@ def _checked(sparsifier: Sparsifier, state: Mapping[str, Any]) -> Unpacked:
         )
     masks = {}
     for name, weight in weights.items():
-        saved = state["masks"][name]
-        if tuple(saved["shape"]) != tuple(weight.shape):
-            raise StateError(
-                f"{name} has shape {tuple(weight.shape)}; the state has {tuple(saved['shape'])}."
-            )
-        masks[name] = unpack_bits(saved["bits"], tuple(weight.shape)).to(weight.device)
+        saved, shape = state["masks"][name], sparsifier.targets[name].shape
+        if tuple(saved["shape"]) != shape:
+            raise StateError(f"{name} has shape {shape}; the state has {tuple(saved['shape'])}.")
+        masks[name] = unpack_bits(saved["bits"], shape).to(weight.device)
     averages = {name: _average(weights[name], value) for name, value in state["averages"].items()}
     if averages and state["rank"] != _rank():
         raise StateError(
