@@ -13,6 +13,7 @@
 #include "product.h"
 #include "program.h"
 #include "slot_layer.h"
+#include "slots_arrange.h"
 
 namespace {
 
@@ -167,3 +168,13 @@ int64_t rarefy_slots_bytes(const void* layer) {
 }
 
 void rarefy_slots_free(void* layer) { delete static_cast<rarefy::SlotLayer*>(layer); }
+
+int rarefy_slots_arrange(const int64_t* places, int64_t count, const int64_t* grid,
+                         int32_t* starts, uint16_t* positions, int64_t* order) {
+  try {
+    const rarefy::SlotGrid own{grid[0], grid[1], grid[2], grid[3]};
+    return rarefy::arrange_slots(own, places, count, starts, positions, order) ? 0 : 1;
+  } catch (const std::exception&) {
+    return 2;
+  }
+}

@@ -74,3 +74,7 @@ RAREFY_EXPORT int rarefy_slots_weight_gradient(const void* layer, const float* x
 // Bytes held now.
 RAREFY_EXPORT int64_t rarefy_slots_bytes(const void* layer);
 RAREFY_EXPORT void rarefy_slots_free(void* layer);
+// Slots from `count` places in a matrix (slots_arrange.h): 0; 1 where one is there twice; 2 where
+// memory is short.
+RAREFY_EXPORT int rarefy_slots_arrange(const int64_t* places, int64_t count, const int64_t* grid,
+                                       int32_t* starts, uint16_t* positions, int64_t* order);

@@ -8,6 +8,7 @@
 #include "emit/slot_code.h"
 #include "runtime/product.h"
 #include "runtime/slot_sweep.h"
+#include "runtime/slots_arrange.h"
 #include "slots_case.h"
 #include "sparse_case.h"
 
@@ -110,12 +111,35 @@ void test_gradient(const SlotGradient& gradient, const Sparse& sparse, const Lay
   expect(!wrong, name + ": a gradient of slots differs from plain loops");
 }
 
+// Places in any order give the words that were laid in order.
+void test_arrange(const Sparse& sparse) {
+  const rarefy::SlotGrid grid{sparse.rows, sparse.columns, 30, 30};
+  std::vector<int64_t> places = sparse.places;
+  std::shuffle(places.begin(), places.end(), generator);
+  const auto count = static_cast<int64_t>(places.size());
+  std::vector<int32_t> starts(grid.row_blocks() * grid.column_blocks() + 1);
+  std::vector<uint16_t> positions(count);
+  std::vector<int64_t> order(count);
+  expect(rarefy::arrange_slots(grid, places.data(), count, starts.data(), positions.data(),
+                               order.data()),
+         "places are not arranged");
+  bool right = starts == sparse.slots.start && positions == sparse.slots.positions;
+  for (int64_t s = 0; s < count; ++s) right &= places[order[s]] == sparse.places[s];
+  expect(right, "places are arranged in another order");
+  if (count < 2) return;
+  places[0] = places[1];
+  expect(!rarefy::arrange_slots(grid, places.data(), count, starts.data(), positions.data(),
+                                order.data()),
+         "a place that is there twice is accepted");
+}
+
 void test_matrix(Sparse& sparse, int groups) {
   const std::string shape = std::to_string(sparse.rows) + "x" + std::to_string(sparse.columns);
   std::string error;
   expect(rarefy::Slots::read(sparse.words.data(), static_cast<int64_t>(sparse.words.size()),
                              sparse.slots, error),
          shape + ": " + error);
+  test_arrange(sparse);
   const Layout near{scattered(sparse.columns, 1), scattered(sparse.rows, 1)};
   const Layout apart{scattered(sparse.columns, groups), scattered(sparse.rows, groups)};
   for (const bool turned : {false, true}) {

@@ -1,9 +1,12 @@
 """What a Sparsifier asks of a compressed layer."""
 
+from weakref import ref
+
 import pytest
 import torch
 from torch import nn
 
+from rarefy import layers
 from rarefy.errors import BudgetError, EvidenceError, PatternError, StateError
 
 
@@ -105,3 +108,16 @@ def test_recording_keeps_what_the_product_saw(model, x):
         rows = layer.gradient_rows(0, 40)
     assert rows.dtype == torch.float32
     torch.testing.assert_close(layer.topology.gather(rows), layer.weight_values.grad)
+
+
+def test_a_kept_loss_does_not_keep_products():
+    mask = torch.rand(40, 30) < 0.3
+    layer = layers.SparseLinear(30, 40, mask=mask)
+    loss = layer(torch.randn(4, 30)).sum()
+    loss.backward()
+    before = ref(layer._held.products(layer.weight_topology))
+    places = layer.places()
+    layer.adopt(layer.exchanged(torch.cat([places[1:], (~layer.mask()).flatten().nonzero()[0]])))
+    layer(torch.randn(4, 30))
+    assert before() is None
+    assert loss.requires_grad

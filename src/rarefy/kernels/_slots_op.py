@@ -70,37 +70,38 @@ class _Slots(torch.autograd.Function):
         topology: Tensor,
         held: Held,
     ) -> Tensor:
-        ctx.products = products = held.products(topology)
-        ctx.records = held.records
+        # Not the products: a loss that is kept would keep them, code and all, beyond a change.
+        ctx.held = held
         needed = ctx.needs_input_grad
         # The topology is saved so that torch refuses a backward pass after it was written to.
         ctx.save_for_backward(x if needed[1] else None, values if needed[0] else None, topology)
         ctx.x_shape = x.shape
-        return products.forward(x, values, bias)
+        return held.products(topology).forward(x, values, bias)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        x, values, _ = ctx.saved_tensors
+        x, values, topology = ctx.saved_tensors
+        products = ctx.held.products(topology)
         if not torch.is_grad_enabled():
-            return *_gradients(ctx, x, values, dy), None, None
+            return *_gradients(ctx, products, x, values, dy), None, None
         with torch.no_grad():
-            found = _gradients(ctx, x, values, dy)
+            found = _gradients(ctx, products, x, values, dy)
         found = _Once.apply(x, values, dy, *found)  # type: ignore[no-untyped-call]
         return *found, None, None
 
 
 def _gradients(
     ctx: Any,  # noqa: ANN401
+    products: Products,
     x: Tensor | None,
     values: Tensor | None,
     dy: Tensor,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    products: Products = ctx.products
     for_bias, dy = ctx.needs_input_grad[2], products.batch_of_outputs(dy)
     for_x = products.input_gradient(dy, values, ctx.x_shape) if values is not None else None
     for_values = None
     if x is not None:
-        ctx.records.add(products, x, dy)
+        ctx.held.records.add(products, x, dy)
         for_values = products.weight_gradient(x, dy)
     return for_x, for_values, products.bias_gradient(dy) if for_bias else None
 

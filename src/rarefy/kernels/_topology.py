@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rarefy.errors import PatternError
+from rarefy.kernels._arrange import arrange
 from rarefy.kernels._topology_checks import (
     HEADER,
     SIDE,
@@ -14,6 +15,7 @@ from rarefy.kernels._topology_checks import (
     check_asked,
     check_header,
     check_slots,
+    twice,
 )
 
 BLOCK = 30
@@ -104,18 +106,19 @@ class Topology:
         capacity = count if capacity is None else capacity
         check_asked(rows, columns, places, capacity, blocks)
         grid = _Grid(rows, columns, *blocks)
-        codes, order = _ordered(grid.codes(places))
-        if bool((codes[1:] == codes[:-1]).any()):
-            raise PatternError(
-                f"a place of the {rows} x {columns} matrix is given twice: give each place once."
-            )
-        edges = torch.arange(grid.cells + 1, device=codes.device) * _CODES
         words = HEADER + grid.cells + 1
-        buffer = torch.zeros(words + -(-capacity // 2), dtype=torch.int32, device=codes.device)
+        buffer = torch.zeros(words + -(-capacity // 2), dtype=torch.int32, device=places.device)
         head = [VERSION, rows, columns, *blocks, capacity, count, 0]
         buffer[:HEADER] = torch.tensor(head, dtype=torch.int32)
-        buffer[HEADER:words] = torch.searchsorted(codes, edges)
-        buffer[words:].view(torch.int16)[:count] = codes.bitwise_and_(_CODES - 1)
+        starts, positions = buffer[HEADER:words], buffer[words:].view(torch.int16)[:count]
+        order = arrange((rows, columns, *blocks), places, starts, positions)
+        if order is None:
+            codes, order = _ordered(grid.codes(places))
+            if bool((codes[1:] == codes[:-1]).any()):
+                raise twice(rows, columns)
+            edges = torch.arange(grid.cells + 1, device=codes.device) * _CODES
+            starts.copy_(torch.searchsorted(codes, edges))
+            positions.copy_(codes.bitwise_and_(_CODES - 1))
         return Topology(buffer), order
 
     @staticmethod

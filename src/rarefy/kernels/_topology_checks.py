@@ -56,6 +56,13 @@ def check_asked(
         )
 
 
+def twice(rows: int, columns: int) -> PatternError:
+    """What is said where a place is given twice."""
+    return PatternError(
+        f"a place of the {rows} x {columns} matrix is given twice: give each place once."
+    )
+
+
 def check_header(buffer: Tensor) -> None:
     """Raise where the first words contradict themselves or the buffer's length.
 
