@@ -14,7 +14,7 @@ namespace {
 // an optimizer's moments take 16. So only so much of it is generated in a process: it is twice as
 // fast as the kernels that read a matrix entry by entry.
 constexpr int64_t kCodeOfEntry = 34;
-constexpr int64_t kMegabytes = 64;
+constexpr int64_t kMegabytes = 48;
 
 int64_t code_allowed() {
   static const int64_t bytes = [] {

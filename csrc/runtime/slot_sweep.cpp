@@ -96,6 +96,7 @@ class SlotSweep final : public SlotProduct {
     const int64_t width = std::min(shape.pass_columns, kMostLines - kSlotsBlock);
     passes_ = static_cast<int>(std::max<int64_t>(1, (sides.read().back() + width - 1) / width));
     work_.assign(blocks, 0);
+    entries_.reserve(slots.entries);
     for (int pass = 0; pass < passes_; ++pass) {
       const int first = static_cast<int>(int64_t{sides.read_blocks()} * pass / passes_);
       const int end = static_cast<int>(int64_t{sides.read_blocks()} * (pass + 1) / passes_);
@@ -111,7 +112,7 @@ class SlotSweep final : public SlotProduct {
     }
     first_run_.push_back(static_cast<int64_t>(runs_.size()));
     first_entry_.push_back(static_cast<int64_t>(entries_.size()));
-    runs_.shrink_to_fit(), rows_.shrink_to_fit(), entries_.shrink_to_fit();
+    runs_.shrink_to_fit(), rows_.shrink_to_fit();
     return true;
   }
 
