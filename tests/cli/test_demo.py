@@ -82,3 +82,13 @@ def test_the_default_demo_from_end_to_end(tmp_path):
         assert methods[name]["flops"] < 0.11 * methods["dense"]["flops"]
     page = (tmp_path / found["page"]).read_text(encoding="utf-8")
     assert "rarefy demo: digits" in page
+
+
+def test_compressed_is_an_option(as_json):
+    words = ("demo", "--epochs", "1", "--seeds", "1", "--storage", "compressed", "--out", "here")
+    methods = as_json(*words)["methods"]
+    kinds = {name: each["training"]["storage"] for name, each in methods.items()}
+    assert (kinds["dense"], kinds["gmp"]) == ("dense", "masked")
+    assert (kinds["rigl"], kinds["static"]) == ("compressed", "compressed")
+    held = {name: each["training"]["bytes"]["total"] for name, each in methods.items()}
+    assert held["rigl"] < 0.2 * held["dense"] < held["gmp"]

@@ -135,3 +135,27 @@ def test_the_library_refuses_and_leaves_no_folder(rarefy_, tmp_path, words, said
     assert said in result.stderr
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("storage", ["masked", "compressed"])
+def test_what_training_held_is_told_and_kept(rarefy_, tmp_path, storage):
+    words = ("train", "digits", "rigl", "0.9", "--epochs", "1", "--storage", storage)
+    shown = rarefy_(*words, "--out", "run").stdout
+    assert ("simulated" in shown) == (storage == "masked")
+    assert "topology update" in shown
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["training"]["storage"] == storage
+    assert record["training"]["metered"]["steps"] == 44
+    assert ("simulated" in str(rarefy.report(tmp_path / "run"))) == (storage == "masked")
+
+
+def test_compressed_starts_sparse_or_not_at_all(rarefy_, tmp_path):
+    words = ("train", "digits", "gmp", "0.9", "--epochs", "1", "--storage", "compressed")
+    assert "compress()" in rarefy_(*words, code=1).stderr
+    words = ("train", "digits", "rigl", "0.9", "--epochs", "1", "--storage", "packed")
+    assert "'masked' or 'compressed'" in rarefy_(*words, code=1).stderr
+    assert (
+        "dense control"
+        in rarefy_("train", "digits", "dense", "--storage", "compressed", code=1).stderr
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -89,3 +89,28 @@ def test_a_folder_that_cannot_be_made_is_told(tiny, tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises(FileError):
         demo(tiny, out=tmp_path / "x" / "y")
+
+
+def test_compressed_is_trained_so_and_saved_as_ever(tiny, tmp_path):
+    found = demo(tiny, sparsity=0.75, seeds=1, storage="compressed", out=tmp_path / "out")
+    storages = {name: report.training.storage for name, report in found.comparison.items()}
+    assert storages == {
+        "dense": "dense",
+        "gmp": "masked",
+        "rigl": "compressed",
+        "static": "compressed",
+    }
+    assert {name: report.counts.kept for name, report in found.comparison.items()} == {
+        "dense": 180,
+        "gmp": 45,
+        "rigl": 45,
+        "static": 45,
+    }
+    told = {row[0]: row[8] for row in found.table().rows}
+    assert told["gmp"].endswith("kB, simulated")
+    assert told["rigl"].endswith("kB, compressed")
+    assert any("GMP starts dense, so it is masked" in note for note in found.notes())
+    model = rarefy.load(found.weights("rigl"), tiny.build(seed=7))
+    # Dense kernels add up in another order than compressed ones.
+    ours = tiny.evaluate(model)["loss"]
+    assert ours == pytest.approx(found.comparison["rigl"].scores["this"]["loss"], rel=1e-5)

@@ -59,12 +59,12 @@ def with_fast(found, *, times=4.0, kept=(True, False)):
 
 
 def test_the_accelerated_one_is_beside_the_masked_one(found):
-    assert [row[6:] for row in found.table().rows] == [
+    assert [row[6:8] for row in found.table().rows] == [
         ("no kernel", "no kernel"),
         ("no kernel", "3 µs"),
     ]
     found = with_fast(found)
-    assert found.table().rows[1][5:] == ("9 µs", "2 µs (4.0x)", "3 µs")
+    assert found.table().rows[1][5:8] == ("9 µs", "2 µs (4.0x)", "3 µs")
     told = found.to_dict()["methods"]
     assert told["dense"]["accelerated"] is told["dense"]["times_as_fast"] is None
     assert told["dense"]["kernels"] is None
@@ -93,3 +93,8 @@ def test_the_data_are_json(found):
     assert content["methods"]["dense"]["accuracy_mean"] == pytest.approx(0.6)
     assert content["methods"]["dense"]["flops_dense"] == 360
     assert set(content["methods"]["dense"]["latency"]) == {"median", "lower", "upper"}
+
+
+def test_what_is_not_known_of_training_is_said(found):
+    assert {row[8] for row in found.table().rows} == {"not known"}
+    assert any("Masked is simulated: dense speed and memory" in note for note in found.notes())

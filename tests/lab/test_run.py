@@ -181,3 +181,30 @@ def test_a_score_is_a_number_or_numbers(given, wanted):
 def test_a_score_that_is_no_number_is_refused():
     with pytest.raises(ScoreError, match="evaluate"):
         run(own(train_two, lambda _: "good"))
+
+
+@pytest.mark.parametrize("step", [1, 10, 11, 40])
+def test_a_compressed_run_resumes_to_the_same_bits(tiny, step, tmp_path):
+    setup = of(tiny, "rigl", storage="compressed")
+    whole = run(setup)
+    with pytest.raises(StoppedError):
+        run(setup, checkpoint=tmp_path / "c.pt", watch=partial(stop_at, step))
+    again = run(setup, checkpoint=tmp_path / "c.pt", resume=True)
+    assert torch.equal(weights(again.model), weights(whole.model))
+    assert all(torch.equal(whole.sparsifier.masks[n], m) for n, m in again.sparsifier.masks.items())
+    assert whole.training.storage == "compressed"
+
+
+def test_a_stopped_run_does_not_go_on_in_another_storage(tiny, tmp_path):
+    with pytest.raises(StoppedError):
+        run(of(tiny, "rigl"), checkpoint=tmp_path / "c.pt", watch=partial(stop_at, 5))
+    with pytest.raises(StateError, match="storage was not given, is compressed"):
+        run(of(tiny, "rigl", storage="compressed"), checkpoint=tmp_path / "c.pt", resume=True)
+
+
+def test_the_meter_is_on_where_it_is_asked_for_and_changes_nothing(tiny):
+    metered, plain = run(of(tiny, "rigl"), metered=True), run(of(tiny, "rigl"))
+    assert torch.equal(weights(metered.model), weights(plain.model))
+    assert metered.training.metered.steps == 40
+    assert plain.training.metered is None
+    assert run(of(tiny, "dense")).training.storage == "dense"

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from rarefy.errors import TargetError
+from rarefy.layers import SparseLinear
 from rarefy.metrics import counts, counts_of
 
 
@@ -55,3 +56,15 @@ def test_masks_of_another_model_are_refused():
         counts_of(net(), {"head.weight": torch.ones(2, 3, dtype=torch.bool)})
     with pytest.raises(TargetError, match=r"\(3, 2\); the model has \(2, 3\)"):
         counts_of(net(), {"0.weight": torch.ones(3, 2, dtype=torch.bool)})
+
+
+def test_a_compressed_weight_counts_without_its_reserve():
+    mask = torch.tensor([[True, False, True], [False, True, False]])
+    model = nn.Sequential(SparseLinear(3, 2, mask=mask, slack=1.0))
+    with torch.no_grad():
+        model[0].weight_values[0] = 0.0
+    found = counts_of(model, {"0.weight": mask})
+    (only,) = found.weights
+    assert (only.name, only.shape, only.aliases) == ("0.weight", (2, 3), ("0.weight",))
+    assert (only.size, only.kept, only.nonzero) == (6, 3, 2)
+    assert found.parameters == 8

@@ -8,7 +8,7 @@ from rarefy.reports._as_dict import finite
 
 KEYS = (
     "format name kind state meaning method words step totals weights bytes flops latency "
-    "accelerated scores history absent"
+    "accelerated training scores history absent"
 )
 
 

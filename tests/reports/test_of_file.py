@@ -91,6 +91,7 @@ def test_a_run_without_a_score_says_so(run):
         ("[]", "has format 'list'"),
         ('{"format": 2}', "has format 2"),
         ('{"format": 1, "history": {}}', "history is dict, not list"),
+        ('{"format": 1, "training": {"storage": "masked"}}', "training is incomplete"),
         ('{"format": 1, "history": [{"loss": 1}]}', "record 0 of history has no step"),
     ],
 )

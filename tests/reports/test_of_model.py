@@ -148,3 +148,23 @@ def test_a_fast_model_that_cannot_explain_itself_is_timed_all_the_same(model):
     found = report(model, torch.ones(3, 8), fast=copy.deepcopy(model))
     assert set(found.latency) == {"this", "fast"}
     assert found.accelerated == ()
+
+
+def test_a_compressed_model_counts_as_what_it_stands_for(model):
+    masked = copy.deepcopy(model)
+    rarefy.sparsify(masked, 0.75, seed=0)
+    rarefy.sparsify(model, 0.75, seed=0, storage="compressed")
+    ours, theirs = report(model, EXAMPLE), report(masked, EXAMPLE)
+    assert (ours.state, theirs.state) == ("compressed", "masked")
+    assert ours.counts == theirs.counts
+    assert ours.sizes == theirs.sizes
+    assert ours.flops == theirs.flops
+    assert ours.dead == theirs.dead
+    assert ours.histograms == theirs.histograms
+
+
+def test_a_model_of_both_kinds_says_so(model):
+    rarefy.sparsify(model, 0.5, only="0.weight", seed=0, storage="compressed").finalize()
+    with torch.no_grad():
+        model[2].weight[0] = 0.0
+    assert report(model).state == "partly compressed"

@@ -7,6 +7,7 @@ import typer
 
 from rarefy import lab
 from rarefy.cli._output import AsJson, drawn, progress, say, say_json
+from rarefy.cli._words import Storage
 
 EXAMPLE = "Example: [bold]rarefy demo --task fashion --seeds 1 --out runs/fashion[/bold]"
 
@@ -19,6 +20,7 @@ def demo(
     epochs: Annotated[int | None, typer.Option(help="Passes over the data; else the task's.")] = (
         None
     ),
+    storage: Storage = "masked",
     seeds: Annotated[int, typer.Option(help="Runs of each method, from different weights.")] = 3,
     out: Annotated[
         Path | None, typer.Option(help="Folder for models, records and the page.")
@@ -38,7 +40,13 @@ def demo(
     with progress("reading the data") as watch:
         chosen = lab.task_named(task, path=data, download=download)
         found = lab.demo(
-            chosen, sparsity=sparsity, seeds=seeds, epochs=epochs, out=out, watch=watch
+            chosen,
+            sparsity=sparsity,
+            storage=storage,
+            seeds=seeds,
+            epochs=epochs,
+            out=out,
+            watch=watch,
         )
     if as_json:
         say_json(found.to_dict())

@@ -23,6 +23,7 @@ def own_setup(
     *,
     seed: int,
     words: Mapping[str, Any],
+    storage: str = "masked",
 ) -> lab.Setup:
     """The run of the user's own functions.
 
@@ -33,6 +34,7 @@ def own_setup(
         sparsity: As for ``rarefy.sparsify``.
         seed: Given to ``torch.manual_seed`` before the model is built.
         words: More arguments of ``rarefy.sparsify``.
+        storage: As for ``rarefy.sparsify``.
 
     Raises:
         UnknownName: A module or a function is not there.
@@ -45,6 +47,7 @@ def own_setup(
         evaluate=found.get("evaluate"),
         method=method,
         sparsity=sparsity,
+        storage=storage,
         words=words,
         data=found.get("batches"),
         seed=seed,

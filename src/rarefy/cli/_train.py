@@ -10,12 +10,14 @@ import typer
 from rarefy import lab
 from rarefy.cli._output import AsJson, pairs, progress, quiet_stdout, say, say_json
 from rarefy.cli._own import own_setup
-from rarefy.cli._words import settings_of, sparsity_of
+from rarefy.cli._words import Storage, settings_of, sparsity_of
 from rarefy.errors import FileError
+from rarefy.reports import training_lines
 
 EXAMPLE = (
     "Examples: [bold]rarefy train digits rigl 0.9 --out runs/rigl[/bold]\n\n"
     "[bold]rarefy train digits dense[/bold]\n\n"
+    "[bold]rarefy train fashion rigl 0.9 --storage compressed[/bold]\n\n"
     "[bold]rarefy train --model mine:build --train mine:train --evaluate mine:evaluate "
     "gmp 0.9[/bold]"
 )
@@ -50,6 +52,7 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data of a TASK.")] = None,
     seed: Annotated[int, typer.Option(help="For weights, data order and all that is drawn.")] = 0,
+    storage: Storage = "masked",
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,11 +89,13 @@ def train(
     with quiet_stdout(quiet=as_json):
         if model is not None:
             method, sparsity = _method_and_sparsity(what)
-            setup = own_setup(own, method, sparsity, seed=seed, words=words)
+            setup = own_setup(own, method, sparsity, seed=seed, words=words, storage=storage)
         else:
             method, sparsity = _method_and_sparsity(what[1:])
             task = lab.task_named(what[0], path=data, download=download)
-            setup = lab.setup_of(task, method, sparsity, seed=seed, epochs=epochs, words=words)
+            setup = lab.setup_of(
+                task, method, sparsity, seed=seed, epochs=epochs, words=words, storage=storage
+            )
         folder = lab.RunFolder(out or Path("runs") / _name(setup))
         outcome = _carried_out(setup, folder, resume=resume)
     _tell(outcome, folder, as_json=as_json)
@@ -101,7 +106,9 @@ def _carried_out(setup: lab.Setup, folder: lab.RunFolder, *, resume: bool) -> la
     try:
         with progress(f"{setup.task} {setup.method}") as watch:
             told = partial(watch, f"{setup.task} {setup.method}")
-            outcome = lab.run(setup, checkpoint=folder.checkpoint, resume=resume, watch=told)
+            outcome = lab.run(
+                setup, checkpoint=folder.checkpoint, resume=resume, watch=told, metered=True
+            )
     except KeyboardInterrupt:
         if folder.checkpoint.exists():
             typer.echo(
@@ -161,7 +168,7 @@ def _refuse_used(folder: lab.RunFolder, *, resume: bool) -> None:
 
 def _tell(outcome: lab.Outcome, folder: lab.RunFolder, *, as_json: bool) -> None:
     size = folder.weights.stat().st_size
-    dense = sum(tensor.nbytes for tensor in outcome.model.state_dict().values())
+    dense = sum(tensor.nbytes for tensor in outcome.sparsifier.dense_state_dict().values())
     if as_json:
         content = lab.about(outcome)
         content["folder"] = str(folder.path)
@@ -180,6 +187,7 @@ def _tell(outcome: lab.Outcome, folder: lab.RunFolder, *, as_json: bool) -> None
                     "weights",
                     f"{masks.kept:,} of {masks.size:,} kept, {masks.sparsity:.2%} sparsity",
                 ),
+                *(training_lines(outcome.training) if outcome.training else []),
                 ("steps", f"{outcome.sparsifier.step:,}, {outcome.seconds:.1f} s"),
                 ("file", f"{folder.weights}, {size:,} bytes; dense {dense:,} ({size / dense:.1%})"),
                 ("next", f"rarefy report {folder.path} --html report.html"),

@@ -1,8 +1,18 @@
 """What users type, made into what the library takes."""
 
+from typing import Annotated
+
 import typer
 
 from rarefy.errors import BudgetError, UnknownName
+
+Storage = Annotated[
+    str,
+    typer.Option(
+        help="masked: dense weights with zeros, so dense speed and memory; compressed: only what "
+        "lives is there.",
+    ),
+]
 
 
 def sparsity_of(text: str) -> float | str:

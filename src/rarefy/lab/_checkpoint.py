@@ -79,6 +79,7 @@ def settings(setup: Setup) -> dict[str, str]:
         "method": setup.method,
         "sparsity": str(setup.sparsity),
         "seed": str(setup.seed),
+        **({} if setup.storage == "masked" else {"storage": setup.storage}),
         **{word: str(value) for word, value in sorted(setup.words.items())},
     }
 

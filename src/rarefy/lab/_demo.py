@@ -22,6 +22,8 @@ from rarefy.lab._setup import DENSE, Outcome, setup_of
 from rarefy.lab.tasks import Task, digits
 from rarefy.reports import Report, compare_runs, report
 
+_FROM_DENSE = (DENSE, "gmp")
+"""What starts with all weights, so that there is nothing to compress while it trains."""
 METHODS = (DENSE, "gmp", "rigl", "static")
 """The control, pruned while it trains, trained sparse, and a random mask: what all must beat."""
 
@@ -33,6 +35,7 @@ def demo(
     task: Task | None = None,
     *,
     sparsity: float = 0.9,
+    storage: str = "masked",
     seeds: int = 3,
     epochs: int | None = None,
     out: str | Path | None = None,
@@ -46,6 +49,8 @@ def demo(
     Args:
         task: Digits unless given.
         sparsity: Share of the weights removed, in [0, 1).
+        storage: How RigL and the static mask are trained: ``"masked"``, which is simulated, or
+            ``"compressed"``. GMP starts dense, so it is masked in any case.
         seeds: Runs of each method; 0, 1, 2 and so on.
         epochs: Passes over the data; without it the task's own.
         out: Folder for models, records and the page; without it ``runs/demo-`` and the task.
@@ -71,7 +76,12 @@ def demo(
     for seed in range(seeds):
         for name in METHODS:
             setup = setup_of(
-                task, name, 0.0 if name == DENSE else sparsity, seed=seed, epochs=epochs
+                task,
+                name,
+                0.0 if name == DENSE else sparsity,
+                seed=seed,
+                epochs=epochs,
+                storage="masked" if name in _FROM_DENSE else storage,
             )
             told = watch and partial(_told, watch, f"{name}, seed {seed}", done, total)
             outcome = run(setup, watch=told)
@@ -79,8 +89,10 @@ def demo(
             scores[name].append(outcome.score["accuracy"])
             if seed == 0:
                 RunFolder(folder / name).write(outcome)
-                models[name] = outcome.model
-                reports[name] = _measured(task, outcome, RunFolder(folder / name), models[DENSE])
+                models[name] = _plain(task, outcome, RunFolder(folder / name))
+                reports[name] = _measured(
+                    task, outcome, RunFolder(folder / name), models[name], models[DENSE]
+                )
     made = Demo(
         task=task,
         sparsity=sparsity,
@@ -110,14 +122,22 @@ def _told(watch: Watch, doing: str, before: int, total: int, step: int, steps: i
     watch(doing, before + step, total)
 
 
-def _measured(task: Task, outcome: Outcome, folder: RunFolder, dense: nn.Module) -> Report:
-    """The report of the model that was saved; the file gives back the same bits."""
+def _plain(task: Task, outcome: Outcome, folder: RunFolder) -> nn.Module:
+    """The model with dense weights, zeros and all: the file gives back the same bits."""
     path = folder.weights
     again = load(path, task.build(seed=outcome.setup.seed + 1))
-    state = outcome.model.state_dict()
+    state = outcome.sparsifier.dense_state_dict()
     odd = [key for key, read in again.state_dict().items() if not torch.equal(read, state[key])]
     if odd:
         raise InvariantError(f"{path} gave back other values of {odd[0]} than were saved.")
+    return outcome.model if outcome.setup.storage == "masked" else again
+
+
+def _measured(
+    task: Task, outcome: Outcome, folder: RunFolder, plain: nn.Module, dense: nn.Module
+) -> Report:
+    """The report of the model that was saved."""
+    path = folder.weights
     is_dense = outcome.setup.method == DENSE
     with one_thread():
         found = report(
@@ -125,7 +145,7 @@ def _measured(task: Task, outcome: Outcome, folder: RunFolder, dense: nn.Module)
             task.example(),
             evaluate=task.evaluate,
             dense=None if is_dense else dense,
-            fast=accelerate(outcome.model, task.example()),
+            fast=accelerate(plain, task.example()),
         )
     named = replace(
         found, name=f"{task.name}-{outcome.setup.method}", file_bytes=path.stat().st_size

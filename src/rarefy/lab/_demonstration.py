@@ -45,7 +45,7 @@ class Demo:
         dense = self.comparison[DENSE]
         columns = (
             "method", "accuracy", "nonzero", "bytes on disk", "FLOPs", "latency", "accelerated",
-            "kernels",
+            "kernels", "in training",
         )  # fmt: skip
         rows = (
             (
@@ -57,6 +57,7 @@ class Demo:
                 f"{found.latency['this'].median * 1e6:,.0f} µs",
                 _accelerated(found),
                 _microseconds(self.kernels.get(name)),
+                _training(found),
             )
             for name, found in self.comparison.items()
         )
@@ -70,15 +71,26 @@ class Demo:
             f"{seeds} seed{'' if seeds == 1 else 's'}"
             + (" ± standard deviation. " if seeds > 1 else ". ")
             + "All four take the same steps on the same batches; the rest is of seed 0.",
+            f"In training: bytes of weights, gradients and optimizer state. {self._storages()}",
             "FLOPs are those of one sample with products by zero left out. Latency (one sample, "
-            "one thread) is that of the masked model, which runs dense kernels and leaves nothing "
-            "out, so it differs by chance alone.",
+            "one thread) is that of the model as it was trained: masked, it runs dense kernels and "
+            "leaves nothing out, so it differs by chance alone.",
             "Accelerated: what rarefy.accelerate makes of it, and how many times as fast that is "
             "as the dense network in torch, timed in turns; what does not win stays dense. "
             "Kernels: every weight through our kernels, called directly. What the dense row gains "
             "there is the kernels' own; what the others gain over it is the zeros'.",
             *_stayed_dense(self.comparison),
         )
+
+    def _storages(self) -> str:
+        found = (report.training for report in self.comparison.values())
+        masked = "Masked is simulated: dense speed and memory"
+        if any(each is not None and each.storage == "compressed" for each in found):
+            return (
+                "Compressed layers hold and multiply only what lives; GMP starts dense, so it is "
+                f"masked. {masked}."
+            )
+        return f"{masked}; storage='compressed' holds and multiplies only what lives."
 
     def __str__(self) -> str:
         head = f"{self.task.name}: {self.task.description}"
@@ -90,9 +102,9 @@ class Demo:
 
         Keys: ``task, sparsity, steps, seeds, notes, folder, page, seconds``, and ``methods``, by
         name: ``accuracy`` of each seed and ``accuracy_mean``, shares; ``size, kept, nonzero``,
-        weights; ``bytes`` on disk; ``flops, flops_dense``; ``latency, accelerated, kernels``,
-        seconds, the last None where no kernel ran; ``times_as_fast``: the accelerated as the
-        dense; ``file``.
+        weights; ``training``, its storage and bytes; ``bytes`` on disk; ``flops, flops_dense``;
+        ``latency, accelerated, kernels``, seconds, the last None where no kernel ran;
+        ``times_as_fast``: the accelerated as the dense; ``file``.
         """
         return {
             "task": self.task.name,
@@ -115,6 +127,7 @@ class Demo:
             "size": found.counts.size,
             "kept": found.counts.kept,
             "nonzero": found.counts.nonzero,
+            "training": found.training.plain() if found.training else None,
             "bytes": _bytes(found),
             "flops": _flops(found),
             "flops_dense": found.flops.dense if found.flops else 0,
@@ -126,6 +139,15 @@ class Demo:
         }
         checked: dict[str, Any] = finite(content)
         return checked
+
+
+def _training(found: Report) -> str:
+    training = found.training
+    if training is None:
+        return "not known"
+    kind = {"masked": ", simulated", "compressed": ", compressed"}.get(training.storage, "")
+    held = training.bytes.total if kind else training.bytes.dense
+    return f"{held / 1000:,.0f} kB{kind}"
 
 
 def _accelerated(found: Report) -> str:

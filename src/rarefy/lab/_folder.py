@@ -81,6 +81,7 @@ def about(outcome: Outcome) -> dict[str, Any]:
         "seed": setup.seed,
         "seconds": outcome.seconds,
         "score": finite(outcome.score),
+        "training": finite(outcome.training.plain()) if outcome.training else None,
         "words": {} if dense else sparsifier.words,
         "history": finite([dict(record) for record in sparsifier.history]),
     }

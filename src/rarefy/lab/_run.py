@@ -14,7 +14,8 @@ from rarefy.front import hold, sparsify
 from rarefy.lab._checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from rarefy.lab._folder import make_folder
 from rarefy.lab._setup import DENSE, Outcome, Setup
-from rarefy.metrics import undisturbed
+from rarefy.metrics import TrainingMeter, undisturbed
+from rarefy.reports import Training, training_of
 from rarefy.targets import find, unwrap, weight_of
 from rarefy.training import Sparsifier
 
@@ -31,6 +32,7 @@ def run(
     checkpoint: Path | None = None,
     resume: bool = False,
     watch: Watch | None = None,
+    metered: bool = False,
 ) -> Outcome:
     """Build, train and score, as ``setup`` says.
 
@@ -42,6 +44,7 @@ def run(
             ``start``.
         resume: Go on from ``checkpoint``, if it is there.
         watch: Told of each step.
+        metered: Time every step by part, into the outcome's ``training``.
 
     Raises:
         AttachError: ``train`` never called ``attach``, or called it twice.
@@ -52,23 +55,33 @@ def run(
     model = setup.build()
     found = read_checkpoint(checkpoint, setup) if checkpoint and resume else None
     driver = _Driver(setup, model, found, checkpoint, watch)
+    driver.metered = metered
     begin = time.perf_counter()
     if found is None:
         setup.train(model, driver.attach)
     else:
         setup.train(model, driver.attach, start=found.step)
     seconds = time.perf_counter() - begin
-    sparsifier = driver.finished()
+    sparsifier, training = driver.finished()
     score = {} if setup.evaluate is None else _scored(setup.evaluate, model)
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     return Outcome(
-        setup=setup, model=unwrap(model), sparsifier=sparsifier, score=score, seconds=seconds
+        setup=setup,
+        model=unwrap(model),
+        sparsifier=sparsifier,
+        score=score,
+        seconds=seconds,
+        training=training,
     )
 
 
 class _Driver:
     """Is there when ``train`` calls ``attach``, and after every step."""
+
+    metered = False
+    """Whether a meter is switched on from attaching to the end."""
+    _meter: TrainingMeter | None = None
 
     def __init__(
         self,
@@ -99,22 +112,26 @@ class _Driver:
         # After the last of several optimizers has stepped, the state is that of a whole step.
         _plain(self._optimizers[-1]).register_step_post_hook(self._stepped)
         self._sparsifier = sparsifier
+        if self.metered:
+            self._meter = TrainingMeter(sparsifier).__enter__()
         if self._checkpoint is not None:
             # Now, because a folder that cannot be written should be known before the training.
             make_folder(self._checkpoint.parent)
             self._save(self._checkpoint, sparsifier)
         return sparsifier
 
-    def finished(self) -> Sparsifier:
-        """The Sparsifier, checked; it holds the zeros until its ``finalize()``."""
+    def finished(self) -> tuple[Sparsifier, Training | None]:
+        """The Sparsifier, checked; it holds the zeros until its ``finalize()``. What it cost."""
         if self._sparsifier is None:
             raise AttachError(
                 "train(model, attach, start=0) has ended without calling attach. Call "
                 "attach(optimizer, steps=n) once, before the loop, with the number of steps that "
                 "will be taken."
             )
+        if self._meter is not None:
+            self._meter.__exit__()
         self._sparsifier.check()
-        return self._sparsifier
+        return self._sparsifier, training_of(self._sparsifier, None, self._meter)
 
     def _sparsify(self, optimizer: Any, steps: int) -> Sparsifier:  # noqa: ANN401 - as above
         setup = self._setup
@@ -134,6 +151,7 @@ class _Driver:
             steps=steps,
             data=None if setup.data is None else setup.data(),
             seed=setup.seed,
+            storage=setup.storage,
             **setup.words,
         )
 

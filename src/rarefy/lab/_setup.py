@@ -10,6 +10,7 @@ from torch import nn
 from rarefy._types import Batches
 from rarefy.errors import BudgetError, UnknownName
 from rarefy.lab.tasks import Task
+from rarefy.reports import Training
 from rarefy.training import Sparsifier
 
 DENSE = "dense"
@@ -33,6 +34,8 @@ class Setup:
     method: str = "gmp"
     """A name that ``rarefy.sparsify`` knows, or ``dense``."""
     sparsity: float | str = 0.0
+    storage: str = "masked"
+    """As for ``rarefy.sparsify``: dense weights with zeros, or what lives alone."""
     words: Mapping[str, Any] = field(default_factory=dict)
     """More arguments of ``rarefy.sparsify``, such as ``growth="momentum"``."""
     data: Callable[[], Batches] | None = None
@@ -43,10 +46,12 @@ class Setup:
         odd = sorted(set(self.words) - set(_WORDS))
         if odd:
             raise UnknownName(f"a run takes no {odd[0]!r}. It takes: {', '.join(_WORDS)}.")
-        if self.method == DENSE and (self.sparsity or self.words):
+        compressed = self.storage != "masked"
+        if self.method == DENSE and (self.sparsity or self.words or compressed):
             raise BudgetError(
-                f"the dense control removes nothing; found sparsity={self.sparsity!r} and "
-                f"{dict(self.words)}. Leave them out, or choose a method."
+                f"the dense control removes nothing; found sparsity={self.sparsity!r}, "
+                f"storage={self.storage!r} and {dict(self.words)}. Leave them out, or choose a "
+                "method."
             )
 
 
@@ -62,6 +67,8 @@ class Outcome:
     """What ``evaluate`` said; empty without it."""
     seconds: float
     """Time that training took in this process."""
+    training: Training | None = None
+    """Bytes that training held and, where the meter was on, time by part."""
 
 
 def setup_of(
@@ -72,6 +79,7 @@ def setup_of(
     seed: int = 0,
     epochs: int | None = None,
     words: Mapping[str, Any] | None = None,
+    storage: str = "masked",
 ) -> Setup:
     """The run of a built-in task.
 
@@ -82,6 +90,7 @@ def setup_of(
         seed: For the first weights, the order of the data, and all that the method draws.
         epochs: Passes over the data; without it the task's own.
         words: More arguments of ``rarefy.sparsify``.
+        storage: ``"masked"``, or ``"compressed"`` to train with what lives alone.
     """
     task.steps(epochs)
     return Setup(
@@ -91,6 +100,7 @@ def setup_of(
         evaluate=task.evaluate,
         method=method,
         sparsity=sparsity,
+        storage=storage,
         words=dict(words or {}),
         data=task.batches,
         seed=seed,

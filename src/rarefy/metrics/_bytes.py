@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from rarefy.formats import bytes_of, smallest
 from rarefy.metrics._counts import Counts
-from rarefy.targets import unwrap
+from rarefy.targets import stored, unwrap
 
 FORMATS = ("dense", "bitmask", "delta", "csr", "coo")
 
@@ -59,6 +59,8 @@ def sizes(counts: Counts, rest: nn.Module | int = 0) -> Sizes:
 
 def _others(model: nn.Module, counts: Counts) -> int:
     targets = {alias for count in counts.targets for alias in count.aliases}
+    # What a compressed weight is stored as in memory; a file holds it under its ordinary name.
+    targets |= {f"{name}_{part}" for name in stored(model) for part in ("values", "topology")}
     state = unwrap(model).state_dict(keep_vars=True)
     once = {id(v): v for k, v in state.items() if isinstance(v, Tensor) and k not in targets}
     return sum(tensor.numel() * tensor.element_size() for tensor in once.values())

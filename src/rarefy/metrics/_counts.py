@@ -1,5 +1,6 @@
 """How many weights there are, are kept, and are not zero."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 
 from rarefy._types import NamedTensors
 from rarefy.errors import TargetError
-from rarefy.targets import Target, names_of, unwrap
+from rarefy.masks import Storage
+from rarefy.targets import Target, names_of, stored, unwrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +103,12 @@ def counts(
     Raises:
         TargetError: A mask fits no weight.
     """
-    for name, mask in masks.items():
-        if name not in weights or weights[name].shape != mask.shape:
-            found = tuple(weights[name].shape) if name in weights else "no such weight"
-            raise TargetError(
-                f"the mask of {name} has shape {tuple(mask.shape)}; the model has {found}. "
-                "The masks belong to another model."
-            )
+    _fitting({name: tuple(weight.shape) for name, weight in weights.items()}, masks)
     rows = [
         _count(name, weight, masks.get(name), (targets or {}).get(name), pattern)
         for name, weight in weights.items()
     ]
-    rows.sort(key=lambda row: not row.target)
-    rest = list(others)
-    return Counts(
-        tuple(rows),
-        sum(row.size for row in rows) + sum(tensor.numel() for tensor in rest),
-        sum(row.nonzero for row in rows) + sum(_nonzero(tensor) for tensor in rest),
-    )
+    return _summed(rows, others)
 
 
 def counts_of(
@@ -129,6 +119,9 @@ def counts_of(
 ) -> Counts:
     """Counts of every parameter of ``model``; a tied one counts once, with all its names.
 
+    A compressed weight counts as the dense one that it stands for: what has no slot is removed,
+    and a slot in reserve is none of its elements.
+
     Args:
         model: Wrapped or plain.
         masks: Parameter name to bool mask, as made by ``rarefy.training.masks_of``.
@@ -137,18 +130,43 @@ def counts_of(
     Raises:
         TargetError: A mask fits no weight of the model.
     """
-    names = names_of(model)
-    weights: dict[str, Tensor] = {}
+    names, layers = names_of(model), stored(model)
+    rows: list[Count] = []
     others: list[Tensor] = []
-    tied: dict[str, Target] = {}
     for parameter in unwrap(model).parameters():
+        own = tuple(name.removesuffix("_values") for name in names[id(parameter)])
+        layer = layers.get(own[0])
+        if layer is not None:
+            rows.append(_compressed(layer, *_named(own, masks), pattern))
+            continue
         name, aliases = _named(names[id(parameter)], masks)
         if name in masks or parameter.dim() > 1:
-            weights[name] = parameter
-            tied[name] = Target(name, aliases, "", tuple(parameter.shape))
+            tied = Target(name, aliases, "", tuple(parameter.shape))
+            rows.append(_count(name, parameter, masks.get(name), tied, pattern))
         else:
             others.append(parameter)
-    return counts(weights, masks, others=others, targets=tied, pattern=pattern)
+    _fitting({row.name: row.shape for row in rows}, masks)
+    return _summed(rows, others)
+
+
+def _fitting(shapes: Mapping[str, tuple[int, ...]], masks: NamedTensors) -> None:
+    for name, mask in masks.items():
+        if shapes.get(name) != tuple(mask.shape):
+            found = shapes.get(name, "no such weight")
+            raise TargetError(
+                f"the mask of {name} has shape {tuple(mask.shape)}; the model has {found}. "
+                "The masks belong to another model."
+            )
+
+
+def _summed(rows: list[Count], others: Iterable[Tensor]) -> Counts:
+    rows.sort(key=lambda row: not row.target)
+    rest = list(others)
+    return Counts(
+        tuple(rows),
+        sum(row.size for row in rows) + sum(tensor.numel() for tensor in rest),
+        sum(row.nonzero for row in rows) + sum(_nonzero(tensor) for tensor in rest),
+    )
 
 
 def _named(aliases: tuple[str, ...], masks: NamedTensors) -> tuple[str, tuple[str, ...]]:
@@ -170,6 +188,21 @@ def _count(
         nonzero=_nonzero(weight),
         pattern=None if mask is None else pattern,
         target=mask is not None,
+    )
+
+
+def _compressed(layer: Storage, name: str, aliases: tuple[str, ...], pattern: str | None) -> Count:
+    values, shape, count = layer.weight_values, tuple(layer.weight_shape()), layer.count()
+    return Count(
+        name=name,
+        aliases=aliases,
+        shape=shape,
+        itemsize=values.element_size(),
+        size=math.prod(shape),
+        kept=count,
+        nonzero=_nonzero(values[:count]),
+        pattern=pattern,
+        target=True,
     )
 
 

@@ -2,7 +2,6 @@
 
 import bisect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,49 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from rarefy.metrics._example import Example, batch_of, run
+from rarefy.metrics._slot_flops import Flops, SlotFlops, WeightFlops
 from rarefy.metrics._undisturbed import undisturbed
 from rarefy.targets import names_of, unwrap
 
 Shape = Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class WeightFlops:
-    """FLOPs that one weight takes part in."""
-
-    dense: int
-    """As if no element were zero."""
-    effective: int
-    """Those whose weight is not zero."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flops:
-    """FLOPs of one forward pass on one example; a multiply-add counts as 2.
-
-    Matrix products, convolutions and scaled-dot-product attention are counted, by
-    ``torch.utils.flop_counter``. Elementwise work, normalisation, pooling and look-ups are left
-    out, as is usual. Only zeros in weights make ``effective`` smaller, not zeros in activations.
-    """
-
-    weights: dict[str, WeightFlops]
-    """Parameter name to its share."""
-    other: int
-    """FLOPs of products without a parameter, such as attention scores; the same in both sums."""
-    not_counted: dict[str, str]
-    """Parameter name to the reason why its FLOPs are in no sum."""
-    batch: int | None
-    """Samples in the example."""
-
-    @property
-    def dense(self) -> int:
-        """As if no weight were zero."""
-        return self.other + sum(share.dense for share in self.weights.values())
-
-    @property
-    def effective(self) -> int:
-        """Those left when products with a zero weight are skipped."""
-        return self.other + sum(share.effective for share in self.weights.values())
 
 
 def flops(model: nn.Module, example: Example) -> Flops:
@@ -70,16 +31,17 @@ def flops(model: nn.Module, example: Example) -> Flops:
     """
     plain = unwrap(model)
     counter = FlopCounterMode(display=False, custom_mapping=_ATTENTION)
-    ledger = _Ledger(plain, counter)
+    ledger, compressed = _Ledger(plain, counter), SlotFlops(plain, counter)
     # The fused encoder layer is one operation that the counter does not know.
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with undisturbed(plain), torch.no_grad(), counter, ledger:
+        with undisturbed(plain), torch.no_grad(), counter, ledger, compressed:
             run(plain, example)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-    return ledger.flops(counter.get_total_flops(), batch_of(example))
+    found = ledger.flops(counter.get_total_flops() - compressed.aside, batch_of(example))
+    return compressed.beside(found)
 
 
 def _attention(query: Shape, key: Shape, value: Shape, *_: object, **__: object) -> int:

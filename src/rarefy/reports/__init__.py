@@ -6,14 +6,19 @@ from rarefy.reports._report import Report
 from rarefy.reports._rich import storage_table
 from rarefy.reports._storage import Storage, storage_of
 from rarefy.reports._subject import report
+from rarefy.reports._training import Training, training_of
+from rarefy.reports._training import lines as training_lines
 
 __all__ = [
     "Comparison",
     "Report",
     "Storage",
+    "Training",
     "compare_runs",
     "report",
     "speed_page",
     "storage_of",
     "storage_table",
+    "training_lines",
+    "training_of",
 ]

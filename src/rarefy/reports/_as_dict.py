@@ -29,6 +29,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "flops": _flops(report),
         "latency": _latency(report),
         "accelerated": [dict(row) for row in report.accelerated],
+        "training": report.training.plain() if report.training else None,
         "scores": {who: dict(numbers) for who, numbers in report.scores.items()},
         "history": [dict(record) for record in report.history],
         "absent": dict(report.absent),

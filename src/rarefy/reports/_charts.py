@@ -87,19 +87,25 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
     keys.pop("step", None)
     # One point, such as the sparsity of a model that never trained, is no curve.
     return [
-        _curve(key, histories)
+        curve(_NAMES.get(key, key.replace("_", " ")), key, histories)
         for key in keys
         if any(sum(key in record for record in history) > 1 for history in histories.values())
     ]
 
 
-def _curve(key: str, histories: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+def curve(title: str, key: str, histories: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """One number against steps, a line for each run.
+
+    Args:
+        title: Shown above it.
+        key: The number's name in the records.
+        histories: Run to records, each with ``step``.
+    """
     lines: list[dict[str, Any]] = []
     for place, (run, history) in enumerate(histories.items()):
         points = [(record["step"], record[key]) for record in history if key in record]
         if points:
             lines.append(_line(run, place, points))
-    title = _NAMES.get(key, key.replace("_", " "))
     described = f"{title} against optimizer steps" + (
         f", {len(lines)} runs" if len(histories) > 1 else ""
     )
@@ -120,6 +126,8 @@ def _axis(key: str) -> dict[str, Any]:
     # A sparsity or churn is a share; its axis starts at nothing, so that small moves look small.
     if key == "sparsity":
         return {"tickformat": ".0%", "range": [0, 1]}
+    if key in ("FLOPs", "ms"):
+        return {"rangemode": "tozero"}
     return {"tickformat": ".0%", "rangemode": "tozero"} if key == "churn" else {}
 
 

@@ -15,6 +15,7 @@ from rarefy.reports._histogram import Histogram, histogram
 from rarefy.reports._picture import Picture, picture
 from rarefy.reports._report import Report
 from rarefy.reports._storage import Storage, storage_of
+from rarefy.reports._training import Training, training_from
 from rarefy.targets import Target
 
 RUN = "run.json"
@@ -85,6 +86,7 @@ def of_run(folder: Path) -> Report:
         words={str(key): str(value) for key, value in (about.get("words") or {}).items()},
         step=about.get("steps"),
         scores={"this": scores} if scores else {},
+        training=_training(about.get("training"), folder / RUN),
         history=_history(about.get("history") or [], folder / RUN),
         absent=absent,
     )
@@ -163,6 +165,15 @@ def _about(path: Path) -> dict[str, Any]:
         if not isinstance(about.get(key), kind | None):
             raise FileError(f"{path}: {key} is {type(about[key]).__name__}, not {kind.__name__}.")
     return about
+
+
+def _training(plain: dict[str, Any] | None, path: Path) -> Training | None:
+    try:
+        return None if plain is None else training_from(plain)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileError(
+            f"{path}: what it says of training is incomplete ({error}). It is damaged."
+        ) from error
 
 
 def _numbers(found: object) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Measures a model, with or without its Sparsifier, into a Report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -12,6 +12,7 @@ from rarefy.metrics import (
     Counts,
     Example,
     Latency,
+    TrainingMeter,
     batch_of,
     counts_of,
     dead,
@@ -21,10 +22,11 @@ from rarefy.metrics import (
     sizes,
     undisturbed,
 )
-from rarefy.reports._histogram import histogram
+from rarefy.reports._histogram import Histogram, histogram
 from rarefy.reports._picture import picture
 from rarefy.reports._report import Report
-from rarefy.targets import find, unwrap, weight_of
+from rarefy.reports._training import training_of
+from rarefy.targets import find, stored, stored_of, unwrap, weight_of
 from rarefy.training import Sparsifier, masks_of
 
 _SECONDS = 1.0
@@ -34,6 +36,10 @@ _MEANINGS = {
     "dense": "nothing is removed",
     "masked": "the zeros are simulated: they are stored like any number and run on dense kernels, "
     "so nothing is smaller or faster in memory yet; rarefy.save() writes the kept weights only",
+    "compressed": "only the kept weights and where they stand are in memory, and only they are "
+    "multiplied",
+    "partly compressed": "of some weights only what is kept is in memory; the zeros of the others "
+    "are stored and run on dense kernels",
 }
 
 
@@ -44,6 +50,7 @@ def of_model(
     evaluate: Callable[[nn.Module], Any] | None,
     reference: nn.Module | None,
     fast: nn.Module | None = None,
+    meter: TrainingMeter | None = None,
 ) -> Report:
     """The Report of ``model``. See :func:`rarefy.reports.report`."""
     plain = unwrap(model)
@@ -51,8 +58,8 @@ def of_model(
     targets = sparsifier.targets if sparsifier else find(plain)
     words = sparsifier.words if sparsifier else {}
     counts = counts_of(plain, masks, pattern=words.get("pattern"))
-    state = state_of(counts)
-    weights = {name: weight_of(plain, name).detach() for name in masks}
+    state = state_of(counts, stored(plain))
+    work = None if example is None else flops(model, example)
     return Report(
         name=type(plain).__name__,
         kind="model",
@@ -61,7 +68,7 @@ def of_model(
         counts=counts,
         sizes=sizes(counts, plain),
         dead=dead(masks, targets),
-        flops=None if example is None else flops(model, example),
+        flops=work,
         latency={} if example is None else _timed(model, reference, fast, example),
         scores=_scores(model, reference, evaluate),
         method=sparsifier.method if sparsifier else None,
@@ -69,16 +76,31 @@ def of_model(
         step=sparsifier.step if sparsifier else None,
         history=tuple(dict(record) for record in sparsifier.history) if sparsifier else (),
         dense_bytes=None if reference is None else _state_bytes(reference),
-        histograms={name: histogram(weights[name], mask) for name, mask in masks.items()},
+        training=training_of(sparsifier, work, meter),
+        histograms={name: _histogram(plain, name, mask) for name, mask in masks.items()},
         pictures={name: picture(targets[name].matrix(mask)) for name, mask in masks.items()},
         accelerated=_layers_of(fast),
         absent=_absent(example, evaluate),
     )
 
 
-def state_of(counts: Counts) -> str:
-    """``"dense"`` where nothing is removed, else ``"masked"``."""
-    return "dense" if counts.kept == counts.size else "masked"
+def state_of(counts: Counts, compressed: Collection[str] = ()) -> str:
+    """``"dense"`` where nothing is removed; else how what is sparse is held."""
+    sparse = [count for count in counts.targets if count.kept != count.size]
+    held = [any(name in compressed for name in count.aliases) for count in sparse]
+    if not sparse:
+        return "compressed" if compressed else "dense"
+    if all(held):
+        return "compressed"
+    return "partly compressed" if any(held) else "masked"
+
+
+def _histogram(model: nn.Module, name: str, mask: Tensor) -> Histogram:
+    layer = stored_of(model, name)
+    if layer is None:
+        return histogram(weight_of(model, name).detach(), mask)
+    values = layer.weight_values.detach()[: layer.count()]
+    return histogram(values, torch.ones_like(values, dtype=torch.bool))
 
 
 def _timed(

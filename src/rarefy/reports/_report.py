@@ -10,6 +10,7 @@ from rarefy.reports import _as_dict, _notebook, _page, _rich, _text
 from rarefy.reports._histogram import Histogram
 from rarefy.reports._picture import Picture
 from rarefy.reports._storage import Storage
+from rarefy.reports._training import Training
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +29,8 @@ class Report:
     kind: str
     """``"model"``, ``"file"`` or ``"run"``."""
     state: str
-    """``"dense"``: nothing is removed. ``"masked"``: zeros are stored dense, nothing is saved."""
+    """``"dense"``: nothing is removed. ``"masked"``: zeros are stored dense, nothing is saved.
+    ``"compressed"``: what lives alone is there; ``"partly compressed"``: of some weights."""
     meaning: str
     """The state in a sentence."""
     counts: Counts
@@ -56,6 +58,8 @@ class Report:
     """Size of the dense reference in memory, where one was given."""
     storage: Mapping[str, Storage] = field(default_factory=dict)
     """Of each weight of a file: how it is stored, and what it would take in every format."""
+    training: Training | None = None
+    """What training holds and costs, of a Sparsifier that is attached."""
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
@@ -97,6 +101,9 @@ class Report:
           ``rounds, threads, batch``; ``times_as_fast`` as dense, and ``fast_times_as_fast`` as
           dense or, without a dense reference, as this: ``lower, median, upper`` of pairs
         - ``accelerated``: a row a weight, as ``explain()`` of the fast model gives it
+        - ``training``: ``storage``, whether it is ``simulated``, ``bytes`` of weights, topology,
+          gradients and state, ``flops`` as pairs of step and multiple of dense, and what a meter
+          saw, ``metered``, in seconds and bytes
         - ``scores``: ``this`` and ``dense``; ``history``; ``absent``: what is missing, and why
         """
         return _as_dict.as_dict(self)

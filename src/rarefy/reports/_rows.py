@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rarefy.reports import _numbers as show
+from rarefy.reports import _training
 
 if TYPE_CHECKING:
     from rarefy.metrics import Count, Latency
@@ -38,6 +39,8 @@ def headline(report: Report) -> list[tuple[str, str]]:
         lines.append(("latency", latency(report)))
     if "fast" in report.latency:
         lines.append(("accelerated", accelerated(report)))
+    if report.training:
+        lines += _training.lines(report.training)
     if report.scores:
         lines.append(("score", scores(report)))
     lines.append(("dead", dead(report)))

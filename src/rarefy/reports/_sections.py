@@ -6,9 +6,10 @@ from collections.abc import Collection
 from html import escape
 from typing import TYPE_CHECKING
 
-from rarefy.reports import _charts, _masks, _rows
+from rarefy.reports import _charts, _masks, _rows, _training_rows
 from rarefy.reports import _numbers as show
 from rarefy.reports._storage import storage_rows
+from rarefy.reports._training import lines as training_lines
 
 if TYPE_CHECKING:
     from rarefy.reports._report import Report
@@ -243,7 +244,15 @@ def _histograms(report: Report) -> str:
 
 def _training(report: Report) -> str:
     charts = "".join(_charts.curves({report.name: report.history}))
-    return f'<div class="charts">{charts}</div>' if charts else ""
+    found = report.training
+    if found is None:
+        return f'<div class="charts">{charts}</div>' if charts else ""
+    label = f"<p>{escape(found.label)}.</p>"
+    rest = "".join(f"<li>{word}: {escape(told)}</li>" for word, told in training_lines(found)[1:])
+    times = table(_training_rows.time_rows(found.metered)) if found.metered else ""
+    tables = table(_training_rows.byte_rows(found)) + times
+    charts = _training_rows.charts(found) + charts
+    return f'{label}<ul>{rest}</ul>{tables}<div class="charts">{charts}</div>'
 
 
 def _absent(report: Report) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from rarefy.errors import TargetError
-from rarefy.metrics import Example
+from rarefy.metrics import Example, TrainingMeter
 from rarefy.reports._of_file import of_file, of_run
 from rarefy.reports._of_model import of_model
 from rarefy.reports._report import Report
@@ -24,6 +24,7 @@ def report(
     evaluate: Evaluate | None = None,
     dense: nn.Module | None = None,
     fast: nn.Module | None = None,
+    meter: TrainingMeter | None = None,
 ) -> Report:
     """What ``subject`` is, holds, costs and scores. Nothing in it is changed, not even its mode.
 
@@ -36,6 +37,8 @@ def report(
         dense: A dense reference. It is scored too, and timed in turns with the subject.
         fast: What ``rarefy.accelerate`` made of the subject. It is timed in turns with it, and the
             report says which layers run sparse, and why the others do not.
+        meter: What was switched on around the training loop: time by part, updates and the most
+            memory come into the report of its Sparsifier.
 
     Raises:
         TargetError: There is nothing to report on, or a file was given with what needs a model.
@@ -43,7 +46,7 @@ def report(
         FileError: The file or folder cannot be read.
     """
     if isinstance(subject, str | PathLike):
-        if any(given is not None for given in (example, evaluate, dense, fast)):
+        if any(given is not None for given in (example, evaluate, dense, fast, meter)):
             raise TargetError(
                 f"{subject} holds weights but no code, so it cannot be run: example, evaluate, "
                 "dense and fast need a model. Build one, model = rarefy.load(path, model), and "
@@ -52,9 +55,9 @@ def report(
         path = Path(subject)
         return of_run(path) if path.is_dir() else of_file(path)
     if isinstance(subject, Sparsifier):
-        return of_model(subject.model, subject, example, evaluate, dense, fast)
+        return of_model(subject.model, subject, example, evaluate, dense, fast, meter)
     if isinstance(subject, nn.Module):
-        return of_model(subject, sparsifier_of(subject), example, evaluate, dense, fast)
+        return of_model(subject, sparsifier_of(subject), example, evaluate, dense, fast, meter)
     raise TargetError(
         f"report() takes a model, a Sparsifier, or the path of a file or run; found "
         f"{type(subject).__name__}."
