@@ -20,4 +20,4 @@ def test_the_words_that_fit_are_listed(as_json):
     words = as_json("methods")["words"]
     assert "magnitude" in words["score"]
     assert "global" in words["allocation"]
-    assert words["growth"] == ["gradient", "momentum", "none", "random"]
+    assert words["growth"] == ["gradient", "momentum", "neighbours", "none", "random"]
