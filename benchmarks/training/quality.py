@@ -25,7 +25,7 @@ from rarefy.lab import tasks
 TEXT = Path("build/data/moby-dick/package/data")
 SPARSITY, SEEDS = 0.9, range(3)
 STORAGES = ("masked", "compressed")
-EPOCHS, STEPS = 8, 2000
+EPOCHS, STEPS = 8, 500
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """Two-sided 95 % quantile of Student's t by number of values."""
 

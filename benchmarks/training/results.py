@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ def main(
     content = {
         "command": " ".join(["python", f"benchmarks/training/{name}.py", *sys.argv[1:]]),
         "machine": machine,
-        "bars": [each.judged() for each in bars],
+        "bars": [_finite(each.judged()) for each in bars],
         "rows": rows,
     }
     print(tables(content))
@@ -69,6 +70,11 @@ def main(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print(f"\n{path}")
+
+
+def _finite(bar: dict[str, Any]) -> dict[str, Any]:
+    """A bar as JSON holds it: nothing where a cell is 0 and so met infinitely well."""
+    return {k: None if isinstance(v, float) and math.isinf(v) else v for k, v in bar.items()}
 
 
 def tables(content: Mapping[str, Any]) -> str:
