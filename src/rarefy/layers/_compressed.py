@@ -1,5 +1,6 @@
 """What all compressed layers have: values alone, their topology, and what a Sparsifier drives."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Change:
         return self.topology.buffer
 
 
-class Compressed(nn.Module):
+class Compressed(nn.Module, ABC):
     """A layer whose weight exists only where it lives.
 
     Attributes:
@@ -66,9 +67,9 @@ class Compressed(nn.Module):
         """How a convolution reads its image."""
         return None
 
+    @abstractmethod
     def weight_shape(self) -> tuple[int, ...]:
         """Shape of the dense weight."""
-        raise NotImplementedError
 
     @property
     def topology(self) -> Topology:
@@ -183,8 +184,9 @@ class Compressed(nn.Module):
             return f"{self._words()}, sparsity={1 - self.count() / size:.4g}"
         return self._words()
 
+    @abstractmethod
     def _words(self) -> str:
-        raise NotImplementedError
+        """The dense layer's own words about itself."""
 
     def _load_from_state_dict(
         self,
