@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from rarefy._places import where
 from rarefy._topk import keep_largest
 from rarefy.training import _best
-from rarefy.training._best import Best, where
+from rarefy.training._best import Best
 
 
 @pytest.mark.parametrize("few", [0, 10, 1 << 16])

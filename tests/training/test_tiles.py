@@ -5,7 +5,7 @@ import torch
 
 from rarefy.errors import InvariantError
 from rarefy.patterns import Block, Column, NofM, Row, Unstructured
-from rarefy.training._tiles import Tiles, in_order, tiles_of
+from rarefy.training._tiles import Tiles, tiles_of
 
 SHAPE = (1, 6, 8, 3)
 PATTERNS = [Unstructured(), Block(2, 4), Block(3, 1), Block(1, 8), Row()]
@@ -57,12 +57,3 @@ def test_nothing_is_sorted_into_nothing():
         units, slots = tiles.sort(torch.empty(0, dtype=torch.int64))
         assert units.shape == (0,)
         assert slots.shape == (0, tiles.elements)
-
-
-@pytest.mark.parametrize("most", [50, 1 << 40, 1 << 61])
-def test_keys_are_sorted_whatever_their_size(most):
-    keys = torch.randint(most, (40,)).unique()
-    shuffled = keys[torch.randperm(keys.numel())]
-    found, where = in_order(shuffled)
-    assert torch.equal(found, keys)
-    assert torch.equal(shuffled[where], keys)

@@ -2,10 +2,10 @@
 
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from rarefy._places import in_order, where
 from rarefy.errors import PatternError
 from rarefy.kernels._arrange import arrange
 from rarefy.kernels._topology_checks import (
@@ -68,7 +68,7 @@ class Topology:
                 "bool matrix with at least one entry."
             )
         rows, columns = mask.shape
-        return Topology.of_places(rows, columns, _nonzero(mask.flatten()), capacity)
+        return Topology.of_places(rows, columns, where(mask.flatten()), capacity)
 
     @staticmethod
     def of_places(
@@ -113,7 +113,7 @@ class Topology:
         starts, positions = buffer[HEADER:words], buffer[words:].view(torch.int16)[:count]
         order = arrange((rows, columns, *blocks), places, starts, positions)
         if order is None:
-            codes, order = _ordered(grid.codes(places))
+            codes, order = in_order(grid.codes(places))
             if bool((codes[1:] == codes[:-1]).any()):
                 raise twice(rows, columns)
             edges = torch.arange(grid.cells + 1, device=codes.device) * _CODES
@@ -210,7 +210,7 @@ class Topology:
             here = slice(*cuts[1][number : number + 2])
             now = after[here] - edge
             # Both ascend, so survivors stand in the same order before and after.
-            survivors = _nonzero(_members(was, now)).add_(first)
+            survivors = where(_members(was, now)).add_(first)
             source[here][_members(now, was)] = survivors
         return source
 
@@ -271,24 +271,3 @@ def _members(codes: Tensor, among: Tensor) -> Tensor:
     """Bool, which codes, from 0 to the size of a band, are among the others."""
     known = torch.zeros(_BAND, dtype=torch.bool, device=codes.device)
     return known.index_fill_(0, among, True).index_select(0, codes)
-
-
-def _nonzero(flags: Tensor) -> Tensor:
-    # On the CPU numpy takes a third of the time that torch takes, and sorts in a fifth.
-    if flags.device.type == "cpu":
-        return torch.from_numpy(np.flatnonzero(flags.numpy()))
-    return flags.nonzero().squeeze(1)
-
-
-def _ordered(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Sorted codes, and where each stood."""
-    count = codes.numel()
-    bits = count.bit_length()
-    most = int(codes.max()) if count else 0
-    if codes.device.type != "cpu" or most.bit_length() + bits > 62:
-        found = codes.sort()
-        return found.values, found.indices
-    # Code and place in one integer are sorted in a fifth of the time.
-    joined = (codes << bits).add_(torch.arange(count))
-    joined.numpy().sort()
-    return joined >> bits, joined.bitwise_and_((1 << bits) - 1)

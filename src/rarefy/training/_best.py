@@ -1,18 +1,13 @@
 """The best of scores that come one part after another, as one ranking of them all would choose."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from rarefy._places import where
 from rarefy._topk import keep_largest
 
 _FEW = 1 << 16
 """Candidates that are waited for before they are ranked again."""
-
-
-def where(flags: Tensor) -> Tensor:
-    """int64, ascending: where a flat bool tensor on the CPU is True, in a quarter of the time."""
-    return torch.from_numpy(np.flatnonzero(flags.numpy()))
 
 
 class Best:

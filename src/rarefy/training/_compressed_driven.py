@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from rarefy._places import in_order
 from rarefy.communication import check_agreement, world_size
 from rarefy.errors import InvariantError, PatternError, ScoreError, TargetError
 from rarefy.masks import MaskSet, PlacedMasks, Storage
@@ -22,7 +23,7 @@ from rarefy.training._optimizers import Optimizers, state_like
 from rarefy.training._recorder import Recorder
 from rarefy.training._slot_exchange import Exchanged, Slots, dropping, growing
 from rarefy.training._sparsifier import Sparsifier
-from rarefy.training._tiles import in_order, tiles_of
+from rarefy.training._tiles import tiles_of
 
 
 class CompressedDriven(Sparsifier):

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from rarefy._places import where
 from rarefy.masks import Change, Storage
-from rarefy.training._best import where
 from rarefy.training._commit import Move, copying
 from rarefy.training._optimizers import state_like
 from rarefy.training._slot_exchange import Exchanged

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rarefy._places import in_order, where
 from rarefy.growth import Growth
 from rarefy.selection import generator_for, score_of
 from rarefy.training._arrivals import Arriving, Rows, by_chance
-from rarefy.training._best import Best, where
+from rarefy.training._best import Best
 from rarefy.training._changes import finite, share_of
 from rarefy.training._draws import drawn_at
 from rarefy.training._method import Plan
-from rarefy.training._tiles import Tiles, in_order
+from rarefy.training._tiles import Tiles
 
 
 @dataclass(frozen=True, slots=True)

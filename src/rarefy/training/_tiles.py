@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rarefy._places import in_order
 from rarefy.errors import InvariantError
 from rarefy.patterns import Block, Pattern, Row, Unstructured
 
@@ -119,16 +120,3 @@ def tiles_of(pattern: Pattern, shape: tuple[int, ...]) -> Tiles | None:
     if isinstance(pattern, Row):
         return Tiles(sides, 1, inputs, kernel)
     return None
-
-
-def in_order(keys: Tensor) -> tuple[Tensor, Tensor]:
-    """Sorted keys, of which none is there twice, and where each stood."""
-    count, most = keys.numel(), int(keys.max()) if keys.numel() else 0
-    bits = count.bit_length()
-    if most.bit_length() + bits > 62:
-        found = torch.sort(keys)
-        return found.values, found.indices
-    # One array of plain integers is sorted several times as fast as keys with their places.
-    joined = (keys << bits).add_(torch.arange(count))
-    joined.numpy().sort()
-    return joined >> bits, joined & ((1 << bits) - 1)
